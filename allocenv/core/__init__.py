@@ -1,0 +1,1 @@
+"""What all problems share: the resource state, the batch, the protocols, search. Knows no problem."""

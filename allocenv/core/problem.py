@@ -1,0 +1,107 @@
+"""What a problem supplies. Everything else (batch, wrappers, agents, evaluation, planner) is generic.
+
+An action is a pair (slot, placement). A slot is an item as the agent sees it; a placement is
+`bin * n_variants + variant`. Kernels work on rows `lo..hi` and never on threads: see `core/batch.py`.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+
+import numpy as np
+
+from allocenv.core.arrays import BoolArray, FloatArray, IntArray
+
+State: TypeAlias = Any  # a problem's own NamedTuple of arrays; contains a ResourceState
+Instance: TypeAlias = Any  # a problem's own description of one concrete situation
+
+
+class Sizes(NamedTuple):
+    """How large the arrays of one observation and the choices of one action are."""
+
+    slots: int  # S
+    bins: int  # N
+    variants: int  # V: placements are N * V
+    slot_features: int  # F
+    bin_features: int  # G
+    context: int  # C
+    placement_features: int  # P
+
+    @property
+    def placements(self) -> int:
+        return self.bins * self.variants
+
+
+class Observation(NamedTuple):
+    """What an agent sees of B instances; fresh arrays, float32 scaled to about [-1, 1]."""
+
+    slots: FloatArray  # [B, S, F]
+    bins: FloatArray  # [B, N, G]
+    context: FloatArray  # [B, C]
+    slot_mask: BoolArray  # [B, S]  slots with at least one legal placement
+    slot_bin: IntArray  # [B, S]  the bin that holds the slot's item, or -1
+
+    @classmethod
+    def zeros(cls, n: int, sizes: Sizes) -> "Observation":
+        return cls(
+            slots=np.zeros((n, sizes.slots, sizes.slot_features), np.float32),
+            bins=np.zeros((n, sizes.bins, sizes.bin_features), np.float32),
+            context=np.zeros((n, sizes.context), np.float32),
+            slot_mask=np.zeros((n, sizes.slots), np.bool_),
+            slot_bin=np.full((n, sizes.slots), -1, np.int32),
+        )
+
+
+class Outcome(NamedTuple):
+    """What one step did to each row; the kernels write it."""
+
+    rewards: FloatArray  # [B]
+    terminated: BoolArray  # [B]  the episode has ended by the problem's own rule
+    truncated: BoolArray  # [B]  it was cut off
+    illegal: BoolArray  # [B]  the action was illegal: nothing was done, a penalty was given
+
+
+@runtime_checkable
+class Problem(Protocol):
+    """Parameters of a problem and the functions that make it one."""
+
+    @property
+    def sizes(self) -> Sizes: ...
+
+    def empty(self, n: int) -> State:
+        """Arrays for `n` instances."""
+
+    def draw(self, rng: np.random.Generator) -> Instance:
+        """A fresh instance."""
+
+    def fill(self, state: State, b: int, instance: Instance) -> None:
+        """Begin an episode on the instance in row b."""
+
+    def step(self, state: State, actions: IntArray, out: Outcome, lo: int, hi: int) -> None:
+        """Carry out one action [B, 2] in each row. An illegal one does nothing and is penalised."""
+
+    def observe(self, state: State, out: Observation, lo: int, hi: int) -> None:
+        """Write what an agent sees."""
+
+    def placement_mask(self, state: State, slots: IntArray, out: BoolArray, lo: int, hi: int) -> None:
+        """Write which placements are legal for the chosen slot of each row: out is [B, N * V]."""
+
+    def placement_features(self, state: State, slots: IntArray, out: FloatArray, lo: int, hi: int) -> None:
+        """Write what each placement would mean for the chosen slot: out is [B, N * V, P]."""
+
+    def objective(self, state: State, b: int) -> float:
+        """What is minimised, at this moment."""
+
+    def metrics(self, state: State, b: int) -> dict[str, float]:
+        """Figures of row b worth a curve."""
+
+    def check(self, state: State, b: int) -> None:
+        """Raise ValueError where row b breaks an invariant."""
+
+    def instance_set(self, name: str) -> Iterator[tuple[str, Instance]]:
+        """The named, fixed instances to be judged on: pairs (label, instance)."""
+
+    def draw_text(self, state: State, b: int) -> str:
+        """Row b for a terminal."""
+
+    def draw_figure(self, state: State, b: int) -> Any:
+        """Row b as a matplotlib Figure."""
