@@ -7,9 +7,9 @@ V variants (the ways in which a bin can hold a shape).
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from allocenv.core.arrays import IntArray
+from allocenv.core.kernel import inlined, kernel
 
 UNPLACED = -1
 NOBODY = -1
@@ -65,7 +65,7 @@ def empty_resource_state(
     )
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def has_room(s, b, shape, dest, variant):
     """Whether the bin has room for one more item of the shape, held as `variant`."""
     if variant >= s.n_variants[b, shape]:
@@ -77,7 +77,7 @@ def has_room(s, b, shape, dest, variant):
     return True
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def fits(s, b, item, dest, variant):
     """Whether the bin has room for the item, not counting what the item itself takes there now."""
     shape = s.shape_of[b, item]
@@ -93,7 +93,7 @@ def fits(s, b, item, dest, variant):
     return True
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def place(s, b, item, dest, variant):
     """Put an unplaced item into a bin. The caller has asked `fits`."""
     shape = s.shape_of[b, item]
@@ -110,7 +110,7 @@ def place(s, b, item, dest, variant):
     s.n_held[b, dest] += 1
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def remove(s, b, item):
     """Take a placed item out of its bin."""
     dest = s.bin_of[b, item]
@@ -132,14 +132,14 @@ def remove(s, b, item):
     s.n_held[b, dest] -= 1
 
 
-@njit(cache=True, nogil=True)
+@inlined
 def move(s, b, item, dest, variant):
     """Take the item out of its bin and put it into another (or into the same as another variant)."""
     remove(s, b, item)
     place(s, b, item, dest, variant)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def clear(s, b):
     """Take every item out of row b."""
     for r in range(s.used.shape[1]):

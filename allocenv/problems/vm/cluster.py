@@ -110,7 +110,9 @@ class Cluster:
     def demand(self) -> IntArray:
         """What each shape takes as each variant: [S, V, K*C + P]."""
         c, k = len(self.cell_resources), self.n_cells
-        out = np.zeros((len(self.shape_nodes), self.n_variants.max(initial=1), self.capacity.shape[0]), np.int32)
+        out = np.zeros(
+            (len(self.shape_nodes), self.n_variants.max(initial=1), self.capacity.shape[0]), np.int32
+        )
         for shape, nodes in enumerate(self.shape_nodes):
             for v, cells in enumerate(self.variants[nodes]):
                 for cell in cells:
@@ -132,12 +134,12 @@ class Cluster:
     def moved(self, bin_of: IntArray, variant_of: IntArray) -> "Cluster":
         """The same cluster with its VMs elsewhere. The caller answers for capacity."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return Cluster(**{**values, "bin_of": bin_of.astype(np.int32), "variant_of": variant_of.astype(np.int32)})
+        return Cluster(
+            **{**values, "bin_of": bin_of.astype(np.int32), "variant_of": variant_of.astype(np.int32)}
+        )
 
 
-def build_cluster(
-    source: str, pms: Sequence[PM], vms: Sequence[VM], groups: Sequence[Group] = ()
-) -> Cluster:
+def build_cluster(source: str, pms: Sequence[PM], vms: Sequence[VM], groups: Sequence[Group] = ()) -> Cluster:
     """Check the records of a snapshot and turn them into arrays.
 
     Raises:
@@ -219,7 +221,9 @@ def _capacity(
     for n, pm in enumerate(pms):
         for k, offer in enumerate(pm.cells):
             for c, name in enumerate(cell):
-                out[k * len(cell) + c, n] = _amount(source, f"PM {pm.id}: cell {k}: {name}", offer.get(name, 0))
+                out[k * len(cell) + c, n] = _amount(
+                    source, f"PM {pm.id}: cell {k}: {name}", offer.get(name, 0)
+                )
         for p, name in enumerate(host):
             out[n_cells * len(cell) + p, n] = _amount(source, f"PM {pm.id}: {name}", pm.own.get(name, 0))
     return out.astype(np.int32)
@@ -251,7 +255,10 @@ def _checked_vm(
     pm = pm_index[vm.pm]
     if len(set(vm.cells)) != len(vm.cells) or not all(0 <= k < len(pms[pm].cells) for k in vm.cells):
         raise ClusterError(
-            source, f"VM {vm.id}: cells", list(vm.cells), f"distinct cells of {vm.pm}, 0 to {len(pms[pm].cells) - 1}"
+            source,
+            f"VM {vm.id}: cells",
+            list(vm.cells),
+            f"distinct cells of {vm.pm}, 0 to {len(pms[pm].cells) - 1}",
         )
     per_cell = [_amount(source, f"VM {vm.id}: {name}", vm.per_cell.get(name, 0)) for name in cell]
     own = [_amount(source, f"VM {vm.id}: {name}", vm.own.get(name, 0)) for name in host]

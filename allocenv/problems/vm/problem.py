@@ -1,0 +1,120 @@
+"""VM rescheduling as a Problem: parameters, and the assembly of the files beside this one."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from allocenv.core import resource_state
+from allocenv.core.arrays import BoolArray, FloatArray, IntArray
+from allocenv.core.problem import Observation, Outcome, Sizes
+from allocenv.problems.vm import dynamics, episode, observation
+from allocenv.problems.vm.cluster import Cluster
+from allocenv.problems.vm.episode import Episode
+from allocenv.problems.vm.objective import Objective, Rules, compile_rules
+from allocenv.problems.vm.sources import Snapshot, Source
+
+
+@dataclass(frozen=True)
+class VM:
+    """VM rescheduling: at most `max_moves` migrations, so that free cores come in usable chunks.
+
+    An action is (VM, machine * variants + variant); the last slot stops (placement 0). Rewards count chunks
+    won (1 = one chunk of the objective's most valuable term), less `move_price` times the VM's cost.
+
+    Source: Ding et al., "VMR2L: Virtual Machines Rescheduling Using Reinforcement Learning in Data Centers",
+    EuroSys 2025.
+    """
+
+    source: Source
+    objective: str = "cpu:16"
+    max_moves: int = 50
+    goal: float | None = None
+    move_price: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.max_moves < 1:
+            raise ValueError(f"Expected max_moves >= 1, got {self.max_moves}.")
+        if not 0 <= self.move_price < np.inf:
+            raise ValueError(f"Expected a finite move_price >= 0, got {self.move_price}.")
+
+    @classmethod
+    def on(cls, cluster: Cluster, objective: str = "cpu:16", max_moves: int = 50) -> "VM":
+        """The problem of one snapshot."""
+        return cls(Snapshot(cluster), objective, max_moves)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """The objective in the integers of the source's resources."""
+        example = self.source.example
+        return compile_rules(
+            Objective.parse(self.objective),
+            example.n_cells,
+            example.cell_resources,
+            example.host_resources,
+            self.goal,
+            self.move_price,
+        )
+
+    @cached_property
+    def shape(self) -> dynamics.Shape:
+        return self.source.limits._replace(terms=len(self.rules.term_resource))
+
+    @cached_property
+    def sizes(self) -> Sizes:
+        return Sizes(
+            slots=self.shape.vms + 1,
+            bins=self.shape.pms,
+            variants=self.shape.variants,
+            slot_features=len(observation.SLOT_FEATURES),
+            bin_features=len(observation.BIN_FEATURES),
+            context=len(observation.CONTEXT),
+            placement_features=len(observation.PLACEMENT_FEATURES),
+        )
+
+    def empty(self, n: int) -> Episode:
+        cells = self.source.example.n_cells
+        return Episode(
+            dynamics.empty_state(n, self.shape),
+            observation.empty_features(n, self.shape.vms, self.shape.pms, cells),
+        )
+
+    def draw(self, rng: np.random.Generator) -> Cluster:
+        return self.source.draw(rng)
+
+    def fill(self, state: Episode, b: int, instance: Cluster) -> None:
+        dynamics.fill(state.model, self.rules, b, instance, self.max_moves)
+        observation.rebuild(self.rules, state.model, state.seen, b)
+
+    def step(self, state: Episode, actions: IntArray, out: Outcome, lo: int, hi: int) -> None:
+        episode.step(self.rules, state, actions, out, lo, hi)
+
+    def observe(self, state: Episode, out: Observation, lo: int, hi: int) -> None:
+        out.slots[lo:hi] = state.seen.slots[lo:hi]
+        out.bins[lo:hi] = state.seen.bins[lo:hi]
+        observation.observe(self.rules, state.model, state.seen, out, lo, hi)
+
+    def placement_mask(self, state: Episode, slots: IntArray, out: BoolArray, lo: int, hi: int) -> None:
+        observation.placement_mask(state.model, slots, out, lo, hi)
+
+    def placement_features(self, state: Episode, slots: IntArray, out: FloatArray, lo: int, hi: int) -> None:
+        observation.placement_features(self.rules, state.model, state.seen, slots, out, lo, hi)
+
+    def objective_of(self, state: Episode, b: int) -> float:
+        return float(dynamics.objective(state.model, b))
+
+    def metrics(self, state: Episode, b: int) -> dict[str, float]:
+        model = state.model
+        now = float(dynamics.objective(model, b))
+        return {
+            "objective": now,
+            "gain": float(model.start[b]) - now,
+            "moves": float(model.moves[b]),
+            "emptied": float(model.n_emptied[b]),
+            "illegal": float(model.n_illegal[b]),
+        }
+
+    def check(self, state: Episode, b: int) -> None:
+        resource_state.check(state.model.alloc, b)
+        dynamics.check(self.rules, state.model, b)
+        observation.check(self.rules, state.model, state.seen, b)
