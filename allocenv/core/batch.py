@@ -1,12 +1,13 @@
 """B instances of one problem, stepped together. The only file that knows of threads."""
 
+import itertools
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
-from allocenv.core.arrays import BoolArray, FloatArray, IntArray
+from allocenv.core.arrays import Array, BoolArray, FloatArray, IntArray
 from allocenv.core.problem import Instance, Observation, Outcome, Problem
 from allocenv.core.state_dict import copy_arrays, load_arrays
 
@@ -84,9 +85,9 @@ class Batch:
         self._split(lambda lo, hi: self.problem.placement_features(self.state, slots, out, lo, hi))
         return out
 
-    def objectives(self) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """What each row minimises, at this moment: [B]."""
-        return np.array([self.problem.objective(self.state, b) for b in range(self.n)])
+    def costs(self) -> Array:
+        """The objective of each row at this moment, float64: [B]."""
+        return np.array([self.problem.cost(self.state, b) for b in range(self.n)])
 
     def state_dict(self) -> dict[str, Any]:
         """A copy of everything that decides what happens next: arrays and generators."""
@@ -116,5 +117,5 @@ class Batch:
             work(0, self.n)
             return
         edges = np.linspace(0, self.n, self._threads + 1).astype(int).tolist()
-        for done in [self._pool.submit(work, lo, hi) for lo, hi in zip(edges, edges[1:], strict=False)]:
+        for done in [self._pool.submit(work, lo, hi) for lo, hi in itertools.pairwise(edges)]:
             done.result()

@@ -5,7 +5,7 @@ An action is a pair (slot, placement). A slot is an item as the agent sees it; a
 """
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -64,6 +64,8 @@ class Outcome(NamedTuple):
 class Problem(Protocol):
     """Parameters of a problem and the functions that make it one."""
 
+    title: ClassVar[str]  # the Gymnasium id is `allocenv/<title>`
+
     @property
     def sizes(self) -> Sizes: ...
 
@@ -88,8 +90,8 @@ class Problem(Protocol):
     def placement_features(self, state: State, slots: IntArray, out: FloatArray, lo: int, hi: int) -> None:
         """Write what each placement would mean for the chosen slot: out is [B, N * V, P]."""
 
-    def objective(self, state: State, b: int) -> float:
-        """What is minimised, at this moment."""
+    def cost(self, state: State, b: int) -> float:
+        """The objective of row b at this moment; it is minimised."""
 
     def metrics(self, state: State, b: int) -> dict[str, float]:
         """Figures of row b worth a curve."""
@@ -100,8 +102,8 @@ class Problem(Protocol):
     def instance_set(self, name: str) -> Iterator[tuple[str, Instance]]:
         """The named, fixed instances to be judged on: pairs (label, instance)."""
 
-    def draw_text(self, state: State, b: int) -> str:
+    def render_text(self, state: State, b: int) -> str:
         """Row b for a terminal."""
 
-    def draw_figure(self, state: State, b: int) -> Any:
+    def render_figure(self, state: State, b: int) -> Any:
         """Row b as a matplotlib Figure."""

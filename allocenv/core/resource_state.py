@@ -37,9 +37,7 @@ class ResourceState(NamedTuple):
     n_bins: IntArray  # [B]
 
 
-def empty_resource_state(
-    n: int, items: int, bins: int, resources: int, shapes: int, variants: int
-) -> ResourceState:
+def empty_resource_state(n: int, items: int, bins: int, resources: int, shapes: int, variants: int) -> ResourceState:
     """Arrays for `n` instances in which nothing is placed and nothing exists yet."""
 
     def zeros(*shape: int) -> IntArray:

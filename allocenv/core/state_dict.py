@@ -22,9 +22,7 @@ def load_arrays(state: State, saved: dict[str, Array]) -> None:
     for name, array in names.items():
         value = np.asarray(saved[name])
         if value.shape != array.shape:
-            raise ValueError(
-                f"Expected field {name} of shape {array.shape}, the saved one has {value.shape}."
-            )
+            raise ValueError(f"Expected field {name} of shape {array.shape}, the saved one has {value.shape}.")
         array[...] = value
 
 

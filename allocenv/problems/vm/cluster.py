@@ -110,9 +110,7 @@ class Cluster:
     def demand(self) -> IntArray:
         """What each shape takes as each variant: [S, V, K*C + P]."""
         c, k = len(self.cell_resources), self.n_cells
-        out = np.zeros(
-            (len(self.shape_nodes), self.n_variants.max(initial=1), self.capacity.shape[0]), np.int32
-        )
+        out = np.zeros((len(self.shape_nodes), self.n_variants.max(initial=1), self.capacity.shape[0]), np.int32)
         for shape, nodes in enumerate(self.shape_nodes):
             for v, cells in enumerate(self.variants[nodes]):
                 for cell in cells:
@@ -129,14 +127,12 @@ class Cluster:
 
     def cells_of(self, vm: int, variant: int) -> tuple[int, ...]:
         """The cells the VM would take as the variant."""
-        return self.variants[self.shape_nodes[self.shape_of[vm]]][variant]
+        return self.variants[int(self.shape_nodes[self.shape_of[vm]])][variant]
 
     def moved(self, bin_of: IntArray, variant_of: IntArray) -> "Cluster":
         """The same cluster with its VMs elsewhere. The caller answers for capacity."""
         values = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        return Cluster(
-            **{**values, "bin_of": bin_of.astype(np.int32), "variant_of": variant_of.astype(np.int32)}
-        )
+        return Cluster(**{**values, "bin_of": bin_of.astype(np.int32), "variant_of": variant_of.astype(np.int32)})
 
 
 def build_cluster(source: str, pms: Sequence[PM], vms: Sequence[VM], groups: Sequence[Group] = ()) -> Cluster:
@@ -214,16 +210,12 @@ def _resources(offers: Iterable[Mapping[str, int]]) -> tuple[str, ...]:
     return tuple(sorted(names, key=lambda name: (name != "cpu", name != "memory", name)))
 
 
-def _capacity(
-    source: str, pms: Sequence[PM], n_cells: int, cell: tuple[str, ...], host: tuple[str, ...]
-) -> IntArray:
+def _capacity(source: str, pms: Sequence[PM], n_cells: int, cell: tuple[str, ...], host: tuple[str, ...]) -> IntArray:
     out = np.zeros((n_cells * len(cell) + len(host), len(pms)), np.int64)
     for n, pm in enumerate(pms):
         for k, offer in enumerate(pm.cells):
             for c, name in enumerate(cell):
-                out[k * len(cell) + c, n] = _amount(
-                    source, f"PM {pm.id}: cell {k}: {name}", offer.get(name, 0)
-                )
+                out[k * len(cell) + c, n] = _amount(source, f"PM {pm.id}: cell {k}: {name}", offer.get(name, 0))
         for p, name in enumerate(host):
             out[n_cells * len(cell) + p, n] = _amount(source, f"PM {pm.id}: {name}", pm.own.get(name, 0))
     return out.astype(np.int32)

@@ -4,6 +4,7 @@ One step migrates one VM (VMR2L, EuroSys 2025, section 3). Capacity holds after 
 that are not active take no VM, keep theirs and count in no fragment rate.
 """
 
+from copy import deepcopy
 from typing import NamedTuple
 
 import numpy as np
@@ -379,7 +380,7 @@ def step_row(rules, s, b, slot, placement, out):
 
 def check(rules: Rules, state: State, b: int) -> None:
     """Raise ValueError where a total of row b differs from a rebuild."""
-    copy = State(*(type(f)(*(x.copy() for x in f)) if isinstance(f, tuple) else f.copy() for f in state))
+    copy = deepcopy(state)
     copy.home_bin[b], copy.home_variant[b] = state.alloc.bin_of[b], state.alloc.variant_of[b]
     _begin(rules, copy, b, 0)
     for name in ("n_room", "n_chunks", "n_emptied", "group_count"):

@@ -21,12 +21,7 @@ def step(rules, e, actions, out, lo, hi):
     n_variants = s.alloc.demand.shape[2]
     for b in range(lo, hi):
         slot, placement = actions[b, 0], actions[b, 1]
-        if (
-            slot < 0
-            or slot >= s.alloc.n_items[b]
-            or placement < 0
-            or placement // n_variants >= s.alloc.n_bins[b]
-        ):
+        if slot < 0 or slot >= s.alloc.n_items[b] or placement < 0 or placement // n_variants >= s.alloc.n_bins[b]:
             step_row(rules, s, b, slot, placement, out)
             continue
         source, target = s.alloc.bin_of[b, slot], placement // n_variants

@@ -8,6 +8,7 @@ The rows of VMs and machines are kept in the state's `Features` and only those o
 that a migration touched are computed anew.
 """
 
+from copy import deepcopy
 from typing import NamedTuple
 
 import numpy as np
@@ -350,9 +351,7 @@ def placement_features(rules, s, f, slots, out, lo, hi):
             for v in range(s.alloc.n_variants[b, shape]):
                 if legal(s, b, vm, pm, v):
                     won = gain(rules, s, b, vm, pm, v)
-                    describe_placement(
-                        rules, s, f, b, vm, pm, v, cells, won, leaving, out[b, pm * n_variants + v]
-                    )
+                    describe_placement(rules, s, f, b, vm, pm, v, cells, won, leaving, out[b, pm * n_variants + v])
 
 
 @kernel
@@ -391,7 +390,7 @@ def describe_placement(rules, s, f, b, vm, pm, v, cells, won, leaving, row):
 
 def check(rules: Rules, state: State, features: Features, b: int) -> None:
     """Raise ValueError where a kept feature of row b differs from a rebuild."""
-    fresh = Features(*(array.copy() for array in features))
+    fresh = deepcopy(features)
     rebuild(rules, state, fresh, b)
     for name, kept, new in zip(Features._fields, features, fresh, strict=True):
         if not np.array_equal(kept[b], new[b]):

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import ClassVar
 
 import numpy as np
 
@@ -25,6 +26,8 @@ class VM:
     Source: Ding et al., "VMR2L: Virtual Machines Rescheduling Using Reinforcement Learning in Data Centers",
     EuroSys 2025.
     """
+
+    title: ClassVar[str] = "VMRescheduling-v0"
 
     source: Source
     objective: str = "cpu:16"
@@ -100,7 +103,7 @@ class VM:
     def placement_features(self, state: Episode, slots: IntArray, out: FloatArray, lo: int, hi: int) -> None:
         observation.placement_features(self.rules, state.model, state.seen, slots, out, lo, hi)
 
-    def objective_of(self, state: Episode, b: int) -> float:
+    def cost(self, state: Episode, b: int) -> float:
         return float(dynamics.objective(state.model, b))
 
     def metrics(self, state: Episode, b: int) -> dict[str, float]:
