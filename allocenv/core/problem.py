@@ -69,6 +69,23 @@ class Problem(Protocol):
     @property
     def sizes(self) -> Sizes: ...
 
+    @property
+    def stop(self) -> tuple[int, int]:
+        """The action that does nothing and, where the problem has one, ends the episode."""
+
+    @property
+    def max_steps(self) -> int:
+        """No episode is longer."""
+
+    def steps_left(self, state: State, b: int) -> int:
+        """How many steps the episode of row b may still take."""
+
+    def advanced(self, instance: Instance, state: State, b: int) -> Instance:
+        """The instance, as it now stands in row b."""
+
+    def expert(self, instance: Instance, steps: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
+        """A good plan of at most `steps` actions [n, 2] and its rewards [n]; deterministic given `rng`."""
+
     def empty(self, n: int) -> State:
         """Arrays for `n` instances."""
 

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from allocenv.problems.vm import dynamics, episode, observation
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.episode import Episode
 from allocenv.problems.vm.objective import Objective, Rules, compile_rules
-from allocenv.problems.vm.sources import Snapshot, Source
+from allocenv.problems.vm.sources import Snapshot, Source, find_source
 
 
 @dataclass(frozen=True)
@@ -23,13 +23,21 @@ class VM:
     An action is (VM, machine * variants + variant); the last slot stops (placement 0). Rewards count chunks
     won (1 = one chunk of the objective's most valuable term), less `move_price` times the VM's cost.
 
+    Args:
+        source: `calibrated` (made up, `n_pms` machines; other kinds: see `sources.py`), `t1` (churned real
+            clusters), `medium`, `large` (real snapshots), a snapshot file, or a `Source`.
+        objective: what is minimised, such as `cpu:16`; see `objective.py`.
+        goal: the episode also ends once the objective is this low.
+        move_price: reward lost per migration and unit of the VM's cost, in chunks.
+
     Source: Ding et al., "VMR2L: Virtual Machines Rescheduling Using Reinforcement Learning in Data Centers",
     EuroSys 2025.
     """
 
     title: ClassVar[str] = "VMRescheduling-v0"
 
-    source: Source
+    source: str | Source = "calibrated"
+    n_pms: int = 40
     objective: str = "cpu:16"
     max_moves: int = 50
     goal: float | None = None
@@ -38,18 +46,26 @@ class VM:
     def __post_init__(self) -> None:
         if self.max_moves < 1:
             raise ValueError(f"Expected max_moves >= 1, got {self.max_moves}.")
+        if self.n_pms < 1:
+            raise ValueError(f"Expected n_pms >= 1, got {self.n_pms}.")
+        Objective.parse(self.objective)
         if not 0 <= self.move_price < np.inf:
             raise ValueError(f"Expected a finite move_price >= 0, got {self.move_price}.")
 
     @classmethod
-    def on(cls, cluster: Cluster, objective: str = "cpu:16", max_moves: int = 50) -> "VM":
+    def on(cls, cluster: Cluster, **params: Any) -> "VM":
         """The problem of one snapshot."""
-        return cls(Snapshot(cluster), objective, max_moves)
+        return cls(Snapshot(cluster), **params)
+
+    @cached_property
+    def clusters(self) -> Source:
+        """Where episodes begin."""
+        return find_source(self.source, self.n_pms) if isinstance(self.source, str) else self.source
 
     @cached_property
     def rules(self) -> Rules:
         """The objective in the integers of the source's resources."""
-        example = self.source.example
+        example = self.clusters.example
         return compile_rules(
             Objective.parse(self.objective),
             example.n_cells,
@@ -61,7 +77,7 @@ class VM:
 
     @cached_property
     def shape(self) -> dynamics.Shape:
-        return self.source.limits._replace(terms=len(self.rules.term_resource))
+        return self.clusters.limits._replace(terms=len(self.rules.term_resource))
 
     @cached_property
     def sizes(self) -> Sizes:
@@ -75,15 +91,30 @@ class VM:
             placement_features=len(observation.PLACEMENT_FEATURES),
         )
 
+    @property
+    def stop(self) -> tuple[int, int]:
+        return self.shape.vms, 0
+
+    @property
+    def max_steps(self) -> int:
+        return self.max_moves
+
+    def steps_left(self, state: Episode, b: int) -> int:
+        return int(state.model.steps_left[b])
+
+    def advanced(self, instance: Cluster, state: Episode, b: int) -> Cluster:
+        alloc, m = state.model.alloc, instance.n_vms
+        return instance.moved(alloc.bin_of[b, :m], alloc.variant_of[b, :m])
+
     def empty(self, n: int) -> Episode:
-        cells = self.source.example.n_cells
+        cells = self.clusters.example.n_cells
         return Episode(
             dynamics.empty_state(n, self.shape),
             observation.empty_features(n, self.shape.vms, self.shape.pms, cells),
         )
 
     def draw(self, rng: np.random.Generator) -> Cluster:
-        return self.source.draw(rng)
+        return self.clusters.draw(rng)
 
     def fill(self, state: Episode, b: int, instance: Cluster) -> None:
         dynamics.fill(state.model, self.rules, b, instance, self.max_moves)

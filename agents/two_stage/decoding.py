@@ -1,0 +1,112 @@
+"""Acting with a two-stage network: greedily or by sampling, encoding again only what an action changed."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from allocenv.agents.two_stage.network import FORBIDDEN, N_SLOT_FIELDS, Trees, TwoStageNetwork, real_bins
+from allocenv.core.arrays import BoolArray, IntArray
+from allocenv.core.batch import Batch
+from allocenv.core.problem import Observation
+
+
+@dataclass
+class Memory:
+    """The last observation of a batch and the trees encoded from it."""
+
+    seen: Observation
+    trees: Trees
+    real: Tensor  # [B, N]
+
+
+@dataclass
+class TwoStagePolicy:
+    """A Policy around a two-stage network.
+
+    Without a generator every choice is the likeliest. With one, row 0 stays so and the other rows sample, each
+    stage among its `slot_choices` and `placement_choices` likeliest (risk-seeking decoding: VMR2L, EuroSys
+    2025, section 4.4, cuts improbable actions by quantiles; simulation is exact, so the best row is kept).
+    """
+
+    network: TwoStageNetwork
+    rng: torch.Generator | None = None
+    slot_choices: int = 12
+    placement_choices: int = 8
+    temperature: float = 1.0
+    _memory: Memory | None = field(default=None, repr=False)
+
+    @torch.inference_mode()
+    def __call__(self, batch: Batch) -> IntArray:
+        seen = batch.observe()
+        memory = self._memory = self._encoded(seen)
+        whole = self.network.encode_whole(memory.trees, memory.real, torch.from_numpy(seen.context))
+        slots = self._pick(
+            self.network.slot_logits(memory.trees, whole, torch.from_numpy(seen.slot_mask)), self.slot_choices
+        )
+        chosen = slots.numpy().astype(np.int32)
+        logits = self.network.placement_logits(
+            memory.trees,
+            whole,
+            slots,
+            torch.from_numpy(batch.placement_features(chosen)),
+            torch.from_numpy(batch.placement_mask(chosen)),
+        )
+        placements = self._pick(logits, self.placement_choices)
+        return np.stack([chosen, placements.numpy().astype(np.int32)], axis=1)
+
+    def forget(self) -> None:
+        """Drop what is kept between calls."""
+        self._memory = None
+
+    def _pick(self, logits: Tensor, choices: int) -> Tensor:
+        """The likeliest [B], or a sample among the likeliest in all rows but the first."""
+        if self.rng is None:
+            return logits.argmax(-1)
+        top, index = logits.topk(min(choices, logits.shape[-1]), dim=-1)
+        odds = (top / self.temperature).masked_fill(top <= FORBIDDEN, -torch.inf).softmax(-1)
+        drawn = torch.multinomial(odds, 1, generator=self.rng)
+        drawn[0] = 0
+        return index.gather(-1, drawn).squeeze(-1)
+
+    def _encoded(self, seen: Observation) -> Memory:
+        last = self._memory
+        if last is None or last.seen.slots.shape != seen.slots.shape or last.seen.bins.shape != seen.bins.shape:
+            return self._afresh(seen)
+        touched = _touched_bins(last.seen, seen)
+        if touched.sum() * 4 > touched.size:
+            return self._afresh(seen)
+        if touched.any():
+            self._renew(last.trees, seen, touched)
+        return Memory(seen, last.trees, last.real)
+
+    def _afresh(self, seen: Observation) -> Memory:
+        bins = torch.from_numpy(seen.bins)
+        trees = self.network.encode_trees(torch.from_numpy(seen.slots), bins, torch.from_numpy(seen.slot_bin))
+        return Memory(seen, trees, real_bins(bins))
+
+    def _renew(self, trees: Trees, seen: Observation, touched: BoolArray) -> None:
+        """Encode the touched bins [B, N] and their slots again, as one instance, into the trees kept."""
+        rows, bins = np.nonzero(touched)
+        number = np.full(touched.shape, -1, np.int32)
+        number[rows, bins] = np.arange(len(rows), dtype=np.int32)
+        owner = np.where(seen.slot_bin >= 0, np.take_along_axis(number, np.maximum(seen.slot_bin, 0), 1), -1)
+        slot_rows, slots = np.nonzero(owner >= 0)
+        fresh = self.network.encode_trees(
+            torch.from_numpy(seen.slots[slot_rows, slots])[None],
+            torch.from_numpy(seen.bins[rows, bins])[None],
+            torch.from_numpy(owner[slot_rows, slots])[None],
+        )
+        for i, (kept, new) in enumerate(zip(trees, fresh, strict=True)):
+            where = (slot_rows, slots) if i < N_SLOT_FIELDS else (rows, bins)
+            kept[where] = new[0]
+
+
+def _touched_bins(last: Observation, now: Observation) -> BoolArray:
+    """Bins whose tree differs between two observations: their own features, a slot's, or who they hold: [B, N]."""
+    touched: BoolArray = (last.bins != now.bins).any(-1)
+    rows, slots = np.nonzero((last.slots != now.slots).any(-1) | (last.slot_bin != now.slot_bin))
+    for holder in (last.slot_bin[rows, slots], now.slot_bin[rows, slots]):
+        touched[rows[holder >= 0], holder[holder >= 0]] = True
+    return touched
