@@ -1,0 +1,18 @@
+"""Everything that learns. The one registry of agents: a name and where its class lives, imported on demand."""
+
+from importlib import import_module
+from typing import Any
+
+AGENTS: dict[str, str] = {
+    "ppo": "allocenv.agents.sb3:PPOAgent",
+    "a2c": "allocenv.agents.sb3:A2CAgent",
+    "maskable_ppo": "allocenv.agents.sb3:MaskablePPOAgent",
+    "dqn": "allocenv.agents.sb3:DQNAgent",
+    "qr_dqn": "allocenv.agents.sb3:QRDQNAgent",
+}
+
+
+def agent_class(name: str) -> Any:
+    """The class of a registered agent (an `allocenv.agents.agent.Agent`)."""
+    module, _, attribute = AGENTS[name].partition(":")
+    return getattr(import_module(module), attribute)

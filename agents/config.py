@@ -1,0 +1,272 @@
+"""What a training run is made of: a TOML file, read into frozen dataclasses and checked key by key.
+
+    problem = "vm"
+    agent = "ppo"
+    [params]        # fields of the problem
+    [train]         # fields of TrainConfig
+    [agent_params]  # fields of the agent's own Params
+
+A file states what differs from the defaults; `RunConfig.to_toml` writes out everything.
+"""
+
+import dataclasses
+import difflib
+import json
+import re
+import sys
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from allocenv.agents import AGENTS, agent_class
+from allocenv.core.problem import Problem
+from allocenv.problems import PROBLEMS
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+
+_FOLDER_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*")
+
+
+class ConfigError(ValueError):
+    """A wrong entry: names the file, the key, what was found and what was expected."""
+
+    def __init__(self, source: str, key: str, found: object, expected: str) -> None:
+        super().__init__(f"{source}: {key}: found {found!r}, expected {expected}.")
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How long and on what an agent learns. Counts of steps are environment steps, all instances together."""
+
+    total_steps: int = 1_000_000
+    n_envs: int = 16
+    learning_rate: float = 3e-4
+    learning_rate_decay: bool = False  # linearly to zero at total_steps
+    checkpoint_every: int = 50_000
+    keep_checkpoints: int = 3
+    eval_every: int = 50_000
+    device: str = "cpu"
+    num_threads: int = 1  # of torch; two on shared cores make SB3's PPO 20 to 40 times slower
+    env_threads: int = 1
+
+    def __post_init__(self) -> None:
+        for name in ("total_steps", "n_envs", "checkpoint_every", "keep_checkpoints", "eval_every"):
+            _at_least_one(name, getattr(self, name))
+        _at_least_one("num_threads", self.num_threads)
+        _at_least_one("env_threads", self.env_threads)
+        if not self.learning_rate > 0:
+            raise ValueError(f"Expected learning_rate > 0, got {self.learning_rate}.")
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """One training run, whole: the same config on the same versions gives the same weights."""
+
+    problem: str
+    agent: str
+    name: str = "default"
+    seed: int = 0
+    params: Mapping[str, Any] = field(default_factory=dict)
+    train: TrainConfig = field(default_factory=TrainConfig)
+    agent_params: Any = None  # the agent's Params
+
+    def __post_init__(self) -> None:
+        if self.agent_params is None:
+            object.__setattr__(self, "agent_params", agent_class(self.agent).Params())
+
+    @classmethod
+    def load(cls, path: str | Path, overrides: Iterable[str] = ()) -> "RunConfig":
+        """Read a TOML file; each override is `key=value` with a dotted key. Raises ConfigError.
+
+        Without a name of its own the run is called after the file and the seed.
+        """
+        path = Path(path)
+        try:
+            values = tomllib.loads(path.read_text(encoding="utf-8"))
+        except tomllib.TOMLDecodeError as problem:
+            raise ConfigError(str(path), "the file", str(problem), "TOML") from None
+        for override in overrides:
+            _override(values, override)
+        values.setdefault("name", f"{path.stem}-seed{values.get('seed', 0)}")
+        return cls.from_dict(values, str(path))
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any], source: str = "config") -> "RunConfig":
+        """Check a nested dictionary. Raises ConfigError, which names `source`."""
+        _known_keys(values, [f.name for f in dataclasses.fields(cls)], source, "")
+        problem = _choice(values, "problem", PROBLEMS, source)
+        agent = _choice(values, "agent", AGENTS, source)
+        checked = {
+            "problem": problem,
+            "agent": agent,
+            "params": _read_params(PROBLEMS[problem], _table(values, "params", source), source),
+            "train": _read(TrainConfig, _table(values, "train", source), source, "train"),
+            "agent_params": _read(
+                agent_class(agent).Params, _table(values, "agent_params", source), source, "agent_params"
+            ),
+        }
+        for key, kind in (("name", str), ("seed", int)):
+            if key in values:
+                checked[key] = _convert(values[key], kind, source, key)
+        if not _FOLDER_NAME.fullmatch(checked.get("name", "default")):
+            raise ConfigError(source, "name", checked["name"], "letters, digits, `.`, `_`, `-`: it names a folder")
+        return cls(**checked)
+
+    def make_problem(self) -> Problem:
+        """The problem with the config's parameters."""
+        try:
+            return PROBLEMS[self.problem](**self.params)
+        except (TypeError, ValueError) as error:
+            raise ConfigError(
+                self.name, "params", dict(self.params), f"parameters of {self.problem} ({error})"
+            ) from error
+
+    def folder(self, root: str | Path = "runs") -> Path:
+        """Where the run writes: root/problem/agent/name."""
+        return Path(root) / self.problem / self.agent / self.name
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every entry, defaults included, as nested plain values."""
+        return {
+            "problem": self.problem,
+            "agent": self.agent,
+            "name": self.name,
+            "seed": self.seed,
+            "params": dict(self.params),
+            "train": dataclasses.asdict(self.train),
+            "agent_params": dataclasses.asdict(self.agent_params),
+        }
+
+    def to_toml(self) -> str:
+        """Every entry, defaults included, as a file that `load` reads back to an equal config."""
+        return "\n".join(_toml_table(self.to_dict())) + "\n"
+
+
+def _override(values: dict[str, Any], text: str) -> None:
+    """Set one `key=value`; the value is read as TOML, else taken as a string."""
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError("--set", text, text, "key=value, for example train.learning_rate=1e-4")
+    table = values
+    *parents, last = key.strip().split(".")
+    for parent in parents:
+        table = table.setdefault(parent, {})
+        if not isinstance(table, dict):
+            raise ConfigError("--set", key, table, f"`{parent}` to be a table")
+    try:
+        table[last] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        table[last] = value.strip()
+
+
+def _table(values: Mapping[str, Any], key: str, source: str) -> Mapping[str, Any]:
+    table = values.get(key, {})
+    if not isinstance(table, Mapping):
+        raise ConfigError(source, key, table, f"a table [{key}]")
+    return table
+
+
+def _choice(values: Mapping[str, Any], key: str, choices: Iterable[str], source: str) -> str:
+    names = sorted(choices)
+    found = values.get(key)
+    if found not in names:
+        raise ConfigError(source, key, found, f"one of {', '.join(names)}{did_you_mean(str(found), names)}")
+    return str(found)
+
+
+def _known_keys(values: Mapping[str, Any], names: Iterable[str], source: str, table: str) -> None:
+    names = list(names)
+    for key in values:
+        if key not in names:
+            where = f" in [{table}]" if table else ""
+            expected = f"a key{where} among {', '.join(sorted(names))}{did_you_mean(key, names)}"
+            raise ConfigError(source, f"{table}.{key}" if table else key, values[key], expected)
+
+
+def did_you_mean(word: str, names: Iterable[str]) -> str:
+    """A hint at the nearest name, to be appended to a sentence; empty where none is near."""
+    near = difflib.get_close_matches(word, list(names), 1)
+    return f" (did you mean `{near[0]}`?)" if near else ""
+
+
+def _read_params(kind: type[Any], values: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """Parameters of a problem: only those given, so that the problem's own defaults stay its own."""
+    hints = get_type_hints(kind)
+    _known_keys(values, [f.name for f in dataclasses.fields(kind) if f.init], source, "params")
+    return {key: _convert(value, hints[key], source, f"params.{key}") for key, value in values.items()}
+
+
+def _read(kind: type[Any], values: Mapping[str, Any], source: str, table: str) -> Any:
+    hints = get_type_hints(kind)
+    _known_keys(values, [f.name for f in dataclasses.fields(kind)], source, table)
+    checked = {key: _convert(value, hints[key], source, f"{table}.{key}") for key, value in values.items()}
+    try:
+        return kind(**checked)
+    except ValueError as error:
+        raise ConfigError(source, table, dict(values), f"valid values ({error})") from None
+
+
+_NAMES: dict[Any, str] = {int: "an integer", float: "a number", bool: "true or false", str: "a string"}
+
+
+def _convert(value: Any, hint: Any, source: str, key: str) -> Any:
+    """The value as the field's type. A type that TOML has no word for is left to the owner of the field."""
+    if _fits(value, hint):
+        return float(value) if hint is float else tuple(value) if get_origin(hint) is tuple else value
+    if get_origin(hint) in (Union, types.UnionType):
+        for part in get_args(hint):
+            if _fits(value, part):
+                return _convert(value, part, source, key)
+    raise ConfigError(source, key, value, _describe(hint))
+
+
+def _fits(value: Any, hint: Any) -> bool:
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    if hint is int:
+        return isinstance(value, int) and not isinstance(value, bool)
+    if hint in (bool, str, type(None)):
+        return isinstance(value, hint)
+    if get_origin(hint) is tuple:
+        return isinstance(value, list | tuple) and all(_fits(v, get_args(hint)[0]) for v in value)
+    return get_origin(hint) not in (Union, types.UnionType)
+
+
+def _describe(hint: Any) -> str:
+    if hint in _NAMES:
+        return _NAMES[hint]
+    if get_origin(hint) is tuple:
+        return f"a list, each {_describe(get_args(hint)[0])}"
+    return " or ".join(_describe(part) for part in get_args(hint) if part is not type(None)) or str(hint)
+
+
+def _toml_table(values: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
+    """Plain entries first, then the tables; None is left out (TOML has no word for it: the default is None)."""
+    for key, value in values.items():
+        if value is not None and not isinstance(value, Mapping):
+            yield f"{key} = {_toml_value(value)}"
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            yield f"\n[{prefix}{key}]"
+            yield from _toml_table(value, f"{prefix}{key}.")
+
+
+def _toml_value(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_toml_value(v) for v in value)}]"
+    if isinstance(value, float):
+        return repr(value)
+    if isinstance(value, bool | int | str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    raise TypeError(f"Expected a value that TOML can hold, got {value!r}.")
+
+
+def _at_least_one(name: str, value: int) -> None:
+    if value < 1:
+        raise ValueError(f"Expected {name} >= 1, got {value}.")
