@@ -1,4 +1,7 @@
-"""Imitation warm start: the network learns to take the next action of an expert's plan.
+"""Imitation warm start: the network learns to take actions of an expert's plan.
+
+Plans can be carried out in many orders, so stage one may choose any slot of the rest of the plan; stage two
+learns the plan's placement for the slot that comes next.
 
 Episodes are replayed, never stored: the environment is faster than reading them back. Some rows first wander
 by the network's own choices; the expert then plans from where they are (DAgger: Ross et al., AISTATS 2011), so
@@ -28,7 +31,7 @@ class Imitation:
     rows: int = 32  # episodes side by side
     wander: float = 0.5  # probability that an episode begins with choices of the network's own
     learning_rate: float = 1e-3  # falls to zero along a half cosine
-    value_weight: float = 0.02
+    value_weight: float = 0.005
     max_grad_norm: float = 1.0
 
     def __post_init__(self) -> None:
@@ -63,7 +66,7 @@ class Imitator:
             own = policy(batch) if lesson.wandering.any() else None
             actions, taught = lesson.next_actions(own)
             if taught.any():
-                figures.add(self._learn(batch, seen, actions, lesson.returns(), taught))
+                figures.add(self._learn(batch, seen, actions, lesson.rest(), lesson.returns(), taught))
                 policy.forget()  # the weights have changed
             lesson.step(actions)
         self.done += 1
@@ -75,16 +78,25 @@ class Imitator:
             group["lr"] = self.settings.learning_rate * 0.5 * (1 + np.cos(np.pi * min(share, 1.0)))
 
     def _learn(
-        self, batch: Batch, seen: Observation, actions: IntArray, returns: Array, taught: BoolArray
+        self,
+        batch: Batch,
+        seen: Observation,
+        actions: IntArray,
+        rest: BoolArray,
+        returns: Array,
+        taught: BoolArray,
     ) -> dict[str, float]:
         slots = np.ascontiguousarray(actions[:, 0])
         features, mask = batch.placement_features(slots), batch.placement_mask(slots)
-        observation = Observation(*(array[taught] for array in seen))
-        slot, placement = (torch.from_numpy(actions[taught, i].astype(np.int64)) for i in (0, 1))
+        real = np.flatnonzero((seen.slot_mask | (seen.slot_bin >= 0)).any(0))  # padding costs time
+        observation = _of_slots(seen, taught, real)
+        slot = torch.from_numpy(np.searchsorted(real, actions[taught, 0]))
+        placement = torch.from_numpy(actions[taught, 1].astype(np.int64))
         slot_logits, placement_logits, value = evaluate(
             self.network, observation, slot, torch.from_numpy(features[taught]), torch.from_numpy(mask[taught])
         )
-        slot_loss = cross_entropy(slot_logits, slot)
+        acceptable = torch.from_numpy(rest[taught][:, real])
+        slot_loss = any_of(slot_logits, acceptable).mean()
         placement_loss = cross_entropy(placement_logits, placement)
         value_loss = mse_loss(value, torch.from_numpy(returns[taught].astype(np.float32)))
         loss = slot_loss + placement_loss + self.settings.value_weight * value_loss
@@ -92,7 +104,7 @@ class Imitator:
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.max_grad_norm)
         self.optimizer.step()
-        agree = (slot_logits.argmax(-1) == slot).float().mean()
+        agree = acceptable.gather(-1, slot_logits.argmax(-1, keepdim=True)).float().mean()
         return {
             "slot_loss": slot_loss.item(),
             "placement_loss": placement_loss.item(),
@@ -110,6 +122,22 @@ def evaluate(
     whole = network.encode_whole(trees, real_bins(bins), torch.from_numpy(seen.context))
     slot_logits = network.slot_logits(trees, whole, torch.from_numpy(seen.slot_mask))
     return slot_logits, network.placement_logits(trees, whole, slots, features, mask), network.value(whole)
+
+
+def any_of(logits: Tensor, acceptable: Tensor) -> Tensor:
+    """Minus the log-probability of choosing anything acceptable: [B] of logits and mask [B, S]."""
+    return logits.logsumexp(-1) - logits.masked_fill(~acceptable, -torch.inf).logsumexp(-1)
+
+
+def _of_slots(seen: Observation, rows: BoolArray, slots: Array) -> Observation:
+    """Some rows of an observation, and some of its slots."""
+    return Observation(
+        slots=seen.slots[rows][:, slots],
+        bins=seen.bins[rows],
+        context=seen.context[rows],
+        slot_mask=seen.slot_mask[rows][:, slots],
+        slot_bin=seen.slot_bin[rows][:, slots],
+    )
 
 
 class _Lesson:
@@ -152,6 +180,16 @@ class _Lesson:
             if self.place[b] < len(plan):
                 actions[b] = plan[self.place[b]]
         return actions, ~wandering & ~self.ended
+
+    def rest(self) -> BoolArray:
+        """Slots that the rest of the plan acts on; once it is done, the one of the action that stops: [B, S]."""
+        rest = np.zeros((self.batch.n, self.batch.problem.sizes.slots), np.bool_)
+        for b, plan in enumerate(self.plans):
+            if plan is not None and self.place[b] < len(plan):
+                rest[b, plan[self.place[b] :, 0]] = True
+            else:
+                rest[b, self.batch.problem.stop[0]] = True
+        return rest
 
     def returns(self) -> Array:
         """What the expert's plan still earns in each row: [B]."""

@@ -70,6 +70,14 @@ class Batch:
         self._split(lambda lo, hi: self.problem.observe(self.state, out, lo, hi))
         return out
 
+    def observe_again(self, observation: Observation, rows: Iterable[int]) -> None:
+        """Write what an agent sees of these rows into arrays of `observe`, over what they held there."""
+        blank = Observation.zeros(1, self.problem.sizes)
+        for b in rows:
+            for array, nothing in zip(observation, blank, strict=True):
+                array[b] = nothing[0]
+            self.problem.observe(self.state, observation, b, b + 1)
+
     def placement_mask(self, slots: IntArray) -> BoolArray:
         """Which placements are legal for the chosen slot of each row: [B, N * V]."""
         out = np.zeros((self.n, self.problem.sizes.placements), np.bool_)

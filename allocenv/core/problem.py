@@ -4,12 +4,15 @@ An action is a pair (slot, placement). A slot is an item as the agent sees it; a
 `bin * n_variants + variant`. Kernels work on rows `lo..hi` and never on threads: see `core/batch.py`.
 """
 
-from collections.abc import Iterator
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
 from allocenv.core.arrays import BoolArray, FloatArray, IntArray
+
+if TYPE_CHECKING:
+    from allocenv.core.solver import Entry
 
 State: TypeAlias = Any  # a problem's own NamedTuple of arrays; contains a ResourceState
 Instance: TypeAlias = Any  # a problem's own description of one concrete situation
@@ -82,6 +85,10 @@ class Problem(Protocol):
 
     def advanced(self, instance: Instance, state: State, b: int) -> Instance:
         """The instance, as it now stands in row b."""
+
+    @property
+    def solvers(self) -> Mapping[str, "Entry"]:
+        """Name -> what plans for this problem, and its part in the portfolio."""
 
     def expert(self, instance: Instance, steps: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
         """A good plan of at most `steps` actions [n, 2] and its rewards [n]; deterministic given `rng`."""

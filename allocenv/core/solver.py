@@ -1,7 +1,8 @@
 """Anything that plans: given an instance and a time limit, the best sequence of actions it found."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import numpy as np
 
@@ -25,6 +26,11 @@ class Solution:
         return self.objective <= self.bound + 1e-9
 
 
+def never() -> bool:
+    """Do not stop."""
+    return False
+
+
 class Solver(Protocol):
     """A heuristic, a search, an exact solver or a trained policy used to plan."""
 
@@ -35,5 +41,17 @@ class Solver(Protocol):
         seconds: float,
         rng: np.random.Generator,
         start: Solution | None = None,
+        stop: Callable[[], bool] = never,
     ) -> Solution:
-        """The best solution found within `seconds` of wall time, at least as good as `start`."""
+        """The best solution found within `seconds` of wall time or until `stop`, at least as good as `start`."""
+
+
+class Entry(NamedTuple):
+    """A solver and its part in the portfolio.
+
+    `quick` ones run first, once; `anytime` ones use whatever time there is, on any number of threads with
+    different seeds; an `exact` one starts from the best of them and may prove it optimal.
+    """
+
+    solver: Solver
+    part: Literal["quick", "anytime", "exact", "none"]

@@ -10,12 +10,12 @@ from allocenv.core.problem import State
 
 def copy_arrays(state: State) -> dict[str, Array]:
     """A copy of every array, under its dotted field name."""
-    return {name: array.copy() for name, array in _named(state)}
+    return {name: array.copy() for name, array in named_arrays(state)}
 
 
 def load_arrays(state: State, saved: dict[str, Array]) -> None:
     """Write saved arrays into the state, in place."""
-    names = dict(_named(state))
+    names = dict(named_arrays(state))
     if names.keys() != saved.keys():
         odd = sorted(names.keys() ^ saved.keys())
         raise ValueError(f"Expected the saved state to hold the fields of this problem; {odd} differ.")
@@ -26,9 +26,10 @@ def load_arrays(state: State, saved: dict[str, Array]) -> None:
         array[...] = value
 
 
-def _named(state: State, prefix: str = "") -> Iterator[tuple[str, Array]]:
+def named_arrays(state: State, prefix: str = "") -> Iterator[tuple[str, Array]]:
+    """Every array of the state, under its dotted field name."""
     for field, value in zip(state._fields, state, strict=True):
         if isinstance(value, np.ndarray):
             yield prefix + field, value
         else:
-            yield from _named(value, f"{prefix}{field}.")
+            yield from named_arrays(value, f"{prefix}{field}.")

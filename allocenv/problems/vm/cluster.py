@@ -9,20 +9,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import combinations
+from math import comb
 
 import numpy as np
 
 from allocenv.core.arrays import Array, BoolArray, IntArray, LongArray
+from allocenv.core.files import InputError
 
 INT_MAX = 2**31 - 1
 MAX_VARIANTS = 512
 
 
-class ClusterError(ValueError):
-    """Bad input: names the file, the field, the value found and what was expected."""
-
-    def __init__(self, source: str, field: str, found: object, expected: str) -> None:
-        super().__init__(f"{source}: {field}: found {found!r}, expected {expected}.")
+class ClusterError(InputError):
+    """A snapshot that cannot be: names the file, the field, the value found and what was expected."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +97,11 @@ class Cluster:
 
     @cached_property
     def variants(self) -> tuple[tuple[tuple[int, ...], ...], ...]:
-        """The cells of each variant, for each number of nodes 0..K."""
-        return tuple(tuple(combinations(range(self.n_cells), n)) for n in range(self.n_cells + 1))
+        """The cells of each variant, for each number of nodes 0..K (none where they would be too many)."""
+        k = self.n_cells
+        return tuple(
+            tuple(combinations(range(k), n)) if comb(k, n) <= MAX_VARIANTS else () for n in range(k + 1)
+        )
 
     @cached_property
     def n_variants(self) -> IntArray:
@@ -156,7 +158,7 @@ def build_cluster(source: str, pms: Sequence[PM], vms: Sequence[VM], groups: Seq
         pm, nodes, demand = _checked_vm(source, vm, pms, pm_index, cell_resources, host_resources)
         shape_of.append(shapes.setdefault((nodes, *demand), len(shapes)))
         bin_of.append(pm)
-        n_variants = len(list(combinations(range(n_cells), nodes)))
+        n_variants = comb(n_cells, nodes)
         if n_variants > MAX_VARIANTS:
             raise ClusterError(
                 source, f"VM {vm.id}: cells", list(vm.cells),

@@ -1,0 +1,30 @@
+"""What a sequence of actions leads to, as the environment itself sees it."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from allocenv.core.arrays import Array, BoolArray, FloatArray, IntArray
+from allocenv.core.batch import Batch
+from allocenv.core.problem import Instance, Problem
+
+
+class Replay(NamedTuple):
+    """Objective and reward along a sequence of n actions."""
+
+    costs: Array  # [n + 1] float64; the first is before any action
+    rewards: FloatArray  # [n]
+    illegal: BoolArray  # [n]
+
+
+def replay(problem: Problem, instance: Instance, actions: IntArray) -> Replay:
+    """Carry the actions [n, 2] out, one after the other."""
+    batch = Batch(problem, 1)
+    batch.load([instance])
+    costs, rewards, illegal = [float(batch.costs()[0])], [], []
+    for action in np.asarray(actions, np.int32).reshape(-1, 2):
+        outcome = batch.step(action[None])
+        costs.append(float(batch.costs()[0]))
+        rewards.append(outcome.rewards[0])
+        illegal.append(outcome.illegal[0])
+    return Replay(np.array(costs), np.array(rewards, np.float32), np.array(illegal, np.bool_))

@@ -1,0 +1,163 @@
+"""The best plan within a time limit: a portfolio of heuristics, search, exact solver and learnt policies.
+
+Quick solvers run first, then search on every core; what it finds warm-starts the exact solver, which runs
+beside it and ends everything once it has proven the optimum. The best so far is always kept.
+"""
+
+import os
+import threading
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from time import perf_counter
+
+import numpy as np
+
+from allocenv.core.problem import Instance, Problem
+from allocenv.core.replay import replay
+from allocenv.core.solver import Entry, Solution
+
+EXACT_FROM = 0.5  # seconds: with less, an exact solver does not come to anything
+WARM_SHARE, WARM_MOST = 0.15, 1.0  # search alone before the exact solver starts: share of the limit, seconds
+
+
+@dataclass
+class Found:
+    """A plan, and how it came about."""
+
+    solution: Solution
+    start: float  # objective before any action
+    bound: float = -np.inf
+    history: list[tuple[float, str, float]] = field(default_factory=list)  # (seconds, solver, objective)
+    seconds: float = 0.0
+
+    @property
+    def proven(self) -> bool:
+        """Whether nothing better exists."""
+        return self.solution.objective <= self.bound + 1e-9
+
+
+Listener = Callable[[float, str, float], None]  # told of every improvement: seconds, solver, objective
+
+
+def plan(
+    problem: Problem,
+    instance: Instance,
+    seconds: float = 5.0,
+    seed: int = 0,
+    workers: int | None = None,
+    solvers: Mapping[str, Entry] | None = None,
+    listener: Listener | None = None,
+) -> Found:
+    """The best plan that the solvers find within `seconds` of wall time.
+
+    Args:
+        problem: what is planned; its `solvers` are the portfolio unless others are given.
+        instance: the situation.
+        seconds: wall time; an exact proof ends the search early.
+        seed: of all randomness; with a time limit, results depend on the machine's speed all the same.
+        workers: threads; default: the machine's cores.
+        solvers: name -> entry, in the order in which quick ones run.
+        listener: told of every improvement.
+
+    Raises:
+        ValueError: `seconds` is not positive, or a solver returned a plan that the environment refuses.
+    """
+    if not seconds > 0:
+        raise ValueError(f"Expected a positive time limit, got {seconds} s.")
+    return _Portfolio(problem, instance, seconds, seed, workers or os.cpu_count() or 1, listener).run(
+        problem.solvers if solvers is None else solvers
+    )
+
+
+class _Portfolio:
+    """One planning run; the threads share its best solution under a lock."""
+
+    def __init__(
+        self,
+        problem: Problem,
+        instance: Instance,
+        seconds: float,
+        seed: int,
+        workers: int,
+        listener: Listener | None,
+    ) -> None:
+        self.problem, self.instance, self.seed, self.workers = problem, instance, seed, workers
+        self.began = perf_counter()
+        self.limit = seconds
+        self.listener = listener
+        self.lock = threading.Lock()
+        self.proven = threading.Event()
+        nothing = np.zeros((0, 2), np.int32)
+        cost = float(replay(problem, instance, nothing).costs[0])
+        self.found = Found(Solution(nothing, cost, found_by="nothing to do"), start=cost)
+
+    @property
+    def left(self) -> float:
+        return self.limit - (perf_counter() - self.began)
+
+    def run(self, solvers: Mapping[str, Entry]) -> Found:
+        parts: dict[str, list[str]] = {"quick": [], "anytime": [], "exact": [], "none": []}
+        for name, entry in solvers.items():
+            parts[entry.part].append(name)
+        for name in parts["quick"]:
+            self._solve(name, solvers[name], 0, self.left)
+        exact = parts["exact"] if self.limit >= EXACT_FROM else []
+        if exact:
+            warm = min(WARM_SHARE * self.limit, WARM_MOST) if parts["anytime"] else 0.0
+            self._together([(name, solvers[name]) for name in parts["anytime"]], 1, warm)
+            self._beside(exact[0], solvers, parts["anytime"])
+        else:
+            self._together([(name, solvers[name]) for name in parts["anytime"]], 1, self.left)
+        self.found.seconds = perf_counter() - self.began
+        return self.found
+
+    def _together(self, entries: list[tuple[str, Entry]], stream: int, seconds: float) -> None:
+        """Run anytime solvers on all workers, in turns where there are fewer solvers than workers."""
+        if not entries or seconds <= 0:
+            return
+        with ThreadPoolExecutor(self.workers) as pool:
+            jobs = [
+                pool.submit(self._solve, *entries[i % len(entries)], stream * 1000 + i, seconds)
+                for i in range(max(self.workers, len(entries)))
+            ]
+            _wait(jobs)
+
+    def _beside(self, exact: str, solvers: Mapping[str, Entry], anytime: list[str]) -> None:
+        """Run the exact solver, and search on one worker beside it, until the limit or a proof."""
+        with ThreadPoolExecutor(2) as pool:
+            jobs = [pool.submit(self._solve, exact, solvers[exact], 0, self.left)]
+            if anytime and self.workers > 1:
+                jobs.append(pool.submit(self._solve, anytime[0], solvers[anytime[0]], 2000, self.left))
+            _wait(jobs)
+
+    def _solve(self, name: str, entry: Entry, stream: int, seconds: float) -> None:
+        if seconds <= 0 or self.proven.is_set():
+            return
+        rng = np.random.default_rng([self.seed, stream])
+        start = self.found.solution if len(self.found.solution.actions) else None
+        solution = entry.solver(self.problem, self.instance, seconds, rng, start, self.proven.is_set)
+        self._keep(name, solution)
+
+    def _keep(self, name: str, solution: Solution) -> None:
+        """Keep a better solution or bound; the environment has the last word on both cost and legality."""
+        checked = replay(self.problem, self.instance, solution.actions)
+        if checked.illegal.any():
+            at = int(np.argmax(checked.illegal))
+            raise ValueError(f"Solver {name} returned a plan whose action {at} is illegal; this is a bug.")
+        cost = float(checked.costs[-1])
+        now = perf_counter() - self.began
+        with self.lock:
+            self.found.bound = max(self.found.bound, solution.bound)
+            if cost < self.found.solution.objective - 1e-12:
+                self.found.solution = Solution(solution.actions, cost, solution.bound, name, now)
+                self.found.history.append((now, name, cost))
+                if self.listener is not None:
+                    self.listener(now, name, cost)
+            if self.found.proven:
+                self.proven.set()
+
+
+def _wait(jobs: list["Future[None]"]) -> None:
+    for job in jobs:
+        job.result()

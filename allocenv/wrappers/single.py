@@ -1,0 +1,111 @@
+"""A problem as a Gymnasium environment: a batch of one."""
+
+from typing import Any
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from allocenv.core.arrays import Array, BoolArray
+from allocenv.core.batch import Batch
+from allocenv.core.problem import Instance, Outcome, Problem
+from allocenv.wrappers.rendering import RENDER_FPS, RENDER_MODES, expect_render_mode, render_row
+from allocenv.wrappers.spaces import action_space, as_dict, as_pairs, as_problem, observation_space
+
+Observed = dict[str, Array]
+Info = dict[str, Any]
+
+
+class AllocEnv(gymnasium.Env[Observed, Any]):
+    """One instance of a problem at a time.
+
+    Action: the pair (slot, placement) as MultiDiscrete([S, N * V]); the placement alone, Discrete(N * V), where
+    the problem has one slot. An illegal action never raises: it does nothing, is penalised and sets
+    `info["illegal"]`. Which placements are legal depends on the slot, which no mask of MultiDiscrete can say:
+    ask `placement_mask(slot)` between the two, or use `SequentialEnv`.
+
+    `info` holds `illegal`, the problem's `metrics`, and `slot_mask` (int8 [S]: slots with at least one legal
+    placement) or, where there is one slot, `action_mask` (int8 [N * V]).
+
+    `reset(seed=s)` begins what row 0 of any `Batch` seeded s begins; `reset(options={"instance": x})` begins on
+    the given instance.
+    """
+
+    metadata = {"render_modes": RENDER_MODES, "render_fps": RENDER_FPS}  # noqa: RUF012
+    observation_space: spaces.Space[Any]
+    action_space: spaces.Space[Any]
+
+    def __init__(self, problem: str | Problem, render_mode: str | None = None, **params: Any) -> None:
+        expect_render_mode(render_mode)
+        self.problem = as_problem(problem, params)
+        self.batch = Batch(self.problem, 1)
+        self.render_mode = render_mode
+        self.observation_space = observation_space(self.problem.sizes)
+        self.action_space = action_space(self.problem.sizes)
+        self._seeded = False
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observed, Info]:
+        super().reset(seed=seed)
+        instance = _instance(options)
+        if seed is not None or not self._seeded:
+            self.batch.seed(self.np_random_seed)
+            self._seeded = True
+        self._begin(instance)
+        seen = self._observe()
+        return seen, self._info(seen, illegal=False)
+
+    def step(self, action: Any) -> tuple[Observed, float, bool, bool, Info]:
+        done = self._carry_out(action)
+        seen = self._observe()
+        info = self._info(seen, illegal=bool(done.illegal[0]))
+        return seen, float(done.rewards[0]), bool(done.terminated[0]), bool(done.truncated[0]), info
+
+    def placement_mask(self, slot: int) -> Array:
+        """Which placements are legal for the slot now, as `Discrete.sample` takes it: int8 [N * V]."""
+        mask: Array = self.batch.placement_mask(np.array([slot], np.int32))[0].view(np.int8)
+        return mask
+
+    def action_masks(self) -> BoolArray:
+        """What sb3-contrib asks for: the masks of the parts of an action, one after the other.
+
+        Where there is one slot: exact, [N * V]. For pairs, [S + N * V]: the slots exactly, and every placement as
+        possible, since which ones are depends on the slot.
+        """
+        if self.problem.sizes.slots == 1:
+            return self.placement_mask(0).view(np.bool_)
+        every = np.ones(self.problem.sizes.placements, np.bool_)
+        return np.concatenate([self.batch.observe().slot_mask[0], every])
+
+    def render(self) -> Any:
+        """The instance as it stands: text (`ansi`) or an array uint8 [height, width, 3] (`rgb_array`)."""
+        return render_row(self.batch, 0, self.render_mode)
+
+    def close(self) -> None:
+        self.batch.close()
+
+    def _begin(self, instance: Instance | None) -> None:
+        if instance is None:
+            self.batch.reset()
+        else:
+            self.batch.load([instance])
+
+    def _carry_out(self, action: Any) -> Outcome:
+        return self.batch.step(as_pairs(np.asarray(action)[None], 1, self.problem.sizes))
+
+    def _observe(self) -> Observed:
+        return {name: array[0] for name, array in as_dict(self.batch.observe()).items()}
+
+    def _info(self, seen: Observed, illegal: bool) -> Info:
+        info: Info = {"illegal": illegal, "metrics": self.problem.metrics(self.batch.state, 0)}
+        if self.problem.sizes.slots == 1:
+            return {**info, "action_mask": self.placement_mask(0)}
+        return {**info, "slot_mask": seen["slot_mask"].copy()}
+
+
+def _instance(options: dict[str, Any] | None) -> Any:
+    """The instance that the options of a reset name, or None."""
+    options = options or {}
+    unknown = sorted(options.keys() - {"instance"})
+    if unknown:
+        raise ValueError(f"Expected no reset option but 'instance', got {', '.join(unknown)}.")
+    return options.get("instance")
