@@ -46,14 +46,17 @@ class Agent(Protocol):
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides what happens next, random generators of Python, numpy and torch excepted.
 
-        The part `weights` holds what `load_weights` needs, tensors under their names.
+        The part `weights` is `weights()`.
         """
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Go on exactly where `state_dict` was taken."""
 
+    def weights(self) -> Mapping[str, Any]:
+        """What acting needs: tensors under their names."""
+
     def load_weights(self, weights: Mapping[str, Any]) -> None:
-        """Take over the part `weights` of a saved state, to act or to learn on from."""
+        """Take over what `weights` gave, to act or to learn on from."""
 
     def close(self) -> None:
         """Release threads and files."""

@@ -128,10 +128,7 @@ class Checkpoints:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _write(self, manifest: Mapping[str, Any]) -> None:
-        file = self.folder / _MANIFEST
-        temporary = file.with_name(f".{_MANIFEST}.{os.getpid()}")
-        write_json(temporary, manifest)
-        os.replace(temporary, file)
+        write_json(self.folder / _MANIFEST, manifest)
         named = {manifest["last"], manifest["best"], *manifest["kept"]}
         for folder in self.folder.iterdir():
             if folder.is_dir() and folder.name not in named:
@@ -145,9 +142,11 @@ class Checkpoints:
 
 
 def write_json(file: Path, value: Any) -> None:
-    """Write a value as JSON and see it on the disk."""
-    file.write_text(json.dumps(value, indent=1), encoding="utf-8")
-    _flush(file)
+    """Write a value as JSON, whole or not at all, and see it on the disk."""
+    temporary = file.with_name(f".{file.name}.{os.getpid()}")
+    temporary.write_text(json.dumps(value, indent=1), encoding="utf-8")
+    _flush(temporary)
+    os.replace(temporary, file)
 
 
 def _flush(path: Path) -> None:

@@ -51,6 +51,7 @@ class TrainConfig:
     checkpoint_every: int = 50_000
     keep_checkpoints: int = 3
     eval_every: int = 50_000
+    figures: bool = True  # a picture of a solved instance at every evaluation
     device: str = "cpu"
     num_threads: int = 1  # of torch; two on shared cores make SB3's PPO 20 to 40 times slower
     env_threads: int = 1

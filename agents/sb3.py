@@ -18,7 +18,7 @@ from stable_baselines3.common.utils import LinearSchedule, set_random_seed
 
 from allocenv.agents.agent import Phase
 from allocenv.agents.config import RunConfig
-from allocenv.agents.set_network import MaskableSetPolicy, SetExtractor, SetPolicy
+from allocenv.agents.set_network import MaskableSetPolicy, SetPolicy, extractor_arguments
 from allocenv.core.arrays import Array, BoolArray, IntArray
 from allocenv.core.batch import Batch
 from allocenv.core.policy import Policy
@@ -123,7 +123,7 @@ class SB3Agent:
 
     def policy_arguments(self) -> dict[str, Any]:
         """What the policy class is called with."""
-        return {"variants": self.problem.sizes.variants, "width": self.config.agent_params.width}
+        return {**self._extractor(), "net_arch": []}
 
     @property
     def phases(self) -> tuple[Phase, ...]:
@@ -151,7 +151,7 @@ class SB3Agent:
     def state_dict(self) -> dict[str, Any]:
         model = self.model
         return {
-            "weights": model.policy.state_dict(),
+            "weights": self.weights(),
             "optimizer": model.policy.optimizer.state_dict(),
             "env": self.env.state_dict(),
             "counters": {name: getattr(model, name) for name in self.counters},
@@ -182,6 +182,9 @@ class SB3Agent:
 
     def close(self) -> None:
         self.env.close()
+
+    def _extractor(self) -> dict[str, Any]:
+        return extractor_arguments(self.problem.sizes.variants, self.config.agent_params.width)
 
     def _episode_means(self) -> dict[str, float]:
         episodes = list(self.model.ep_info_buffer)
@@ -244,7 +247,7 @@ class DQNAgent(SB3Agent):
         return self.problem.sizes.slots > 1
 
     def policy_arguments(self) -> dict[str, Any]:
-        return {"features_extractor_class": SetExtractor, "features_extractor_kwargs": super().policy_arguments()}
+        return self._extractor()
 
     def unit(self) -> None:
         """Steps and updates by turns, until `unit_steps` more steps have been made."""

@@ -12,6 +12,7 @@ from gymnasium import spaces
 from sb3_contrib.common.maskable.policies import MaskableActorCriticPolicy
 from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.type_aliases import Schedule
 from torch import Tensor, nn
 
 FORBIDDEN = -1e8  # the logit of a slot without a legal placement
@@ -63,8 +64,10 @@ class SetExtractor(BaseFeaturesExtractor):
         item = _pick(slots, chosen)[:, 0]  # [B, W]
         by_slot = self._score_slots(seen, slots, bins, summary)
         by_placement = self._score_placements(bins, summary, item, seen["placements"])
-        widen = [nn.functional.pad(s, (0, self.n_scores - s.shape[1])) for s in (by_slot, by_placement)]
-        return torch.where(seen["stage"] < 0.5, *widen)
+        return torch.where(seen["stage"] < 0.5, self._widened(by_slot), self._widened(by_placement))
+
+    def _widened(self, scores: Tensor) -> Tensor:
+        return nn.functional.pad(scores, (0, self.n_scores - scores.shape[1]))
 
     def _score_slots(self, seen: dict[str, Tensor], slots: Tensor, bins: Tensor, summary: Tensor) -> Tensor:
         holder = seen["slot_bin"].long()  # [B, S]  -1: none
@@ -119,38 +122,38 @@ class _Value(nn.Module):
         return out
 
 
-class _SetHeads:
-    """Mixin: the extractor's scores are the logits, its summary gives the value."""
-
-    def __init__(
-        self, observation_space: Any, action_space: Any, lr_schedule: Any, variants: int, width: int = 64, **rest: Any
-    ) -> None:
-        super().__init__(
-            observation_space,
-            action_space,
-            lr_schedule,
-            net_arch=[],
-            features_extractor_class=SetExtractor,
-            features_extractor_kwargs={"variants": variants, "width": width},
-            **rest,
-        )  # type: ignore[call-arg]
-
-    def _build(self: Any, lr_schedule: Any) -> None:
-        super()._build(lr_schedule)  # type: ignore[misc]
-        extractor = self.features_extractor
-        for score in (extractor.slot_score, extractor.placement_score):
-            self.init_weights(score.last, gain=0.01)  # a first policy close to uniform, as SB3's own
-        self.action_net = _Tail(extractor.width)
-        self.value_net = _Value(extractor.width)
-        self.optimizer = self.optimizer_class(self.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+def heads(policy: Any, lr_schedule: Any) -> None:
+    """Make the extractor's scores the logits, let its summary give the value."""
+    extractor = policy.features_extractor
+    for score in (extractor.slot_score, extractor.placement_score):
+        policy.init_weights(score.last, gain=0.01)  # a first policy close to uniform, as SB3's own
+    policy.action_net = _Tail(extractor.width)
+    policy.value_net = _Value(extractor.width)
+    policy.optimizer = policy.optimizer_class(policy.parameters(), lr=lr_schedule(1), **policy.optimizer_kwargs)
 
 
-class SetPolicy(_SetHeads, ActorCriticPolicy):
-    """For SB3's PPO and A2C."""
+def extractor_arguments(variants: int, width: int) -> dict[str, Any]:
+    """What SB3 takes to use the extractor."""
+    return {
+        "features_extractor_class": SetExtractor,
+        "features_extractor_kwargs": {"variants": variants, "width": width},
+    }
 
 
-class MaskableSetPolicy(_SetHeads, MaskableActorCriticPolicy):
-    """For sb3-contrib's MaskablePPO."""
+class SetPolicy(ActorCriticPolicy):
+    """For SB3's PPO and A2C; `policy_kwargs` are `extractor_arguments` and `net_arch=[]`."""
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)
+        heads(self, lr_schedule)
+
+
+class MaskableSetPolicy(MaskableActorCriticPolicy):  # type: ignore[misc]
+    """The same for sb3-contrib's MaskablePPO."""
+
+    def _build(self, lr_schedule: Schedule) -> None:
+        super()._build(lr_schedule)
+        heads(self, lr_schedule)
 
 
 def _mlp(inputs: int, width: int) -> nn.Sequential:
