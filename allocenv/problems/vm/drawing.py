@@ -125,7 +125,8 @@ def render_figure(view: View) -> "Figure":
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 6.2), dpi=110, layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=(3.2, 1.5))
+    parts: Any = figure.subfigures(2, 1, height_ratios=(3.2, 1.5))
+    above, below = parts
     figure.suptitle(headline(view).replace("->", "→"), fontsize=13, weight="bold")
     panels = above.subplots(1, 2)
     order = np.argsort(-_left_over(view, view.before).sum(axis=0), kind="stable")
@@ -143,7 +144,8 @@ def _draw_machines(axes: "Axes", view: View, free: LongArray, order: Array, outl
 
     cells, n = free.shape
     columns = _columns(n, cells)
-    halves, colours, frames = [], [], []
+    halves, frames = [], []
+    colours: list[Any] = []
     for i, pm in enumerate(order):
         x, y = (i % columns) * (2 + GAP), (i // columns) * (cells + GAP)
         if outlined[pm]:
@@ -153,7 +155,8 @@ def _draw_machines(axes: "Axes", view: View, free: LongArray, order: Array, outl
             colours += _colours(view, int(free[k, pm]), bool(view.active[pm]))
     axes.add_collection(PolyCollection(halves, facecolors=colours, edgecolors="white", linewidths=0.3))
     if frames:
-        axes.add_collection(PolyCollection(frames, facecolors="none", edgecolors=OUTLINE, linewidths=0.9 if n < 200 else 0.6))
+        width = 0.9 if n < 200 else 0.6
+        axes.add_collection(PolyCollection(frames, facecolors="none", edgecolors=OUTLINE, linewidths=width))
     axes.set_xlim(-GAP, columns * (2 + GAP))
     axes.set_ylim(-(-n // columns) * (cells + GAP), -GAP)
     axes.set_aspect("equal")
@@ -186,7 +189,7 @@ def _box(x: float, y: float, width: float, height: float) -> list[tuple[float, f
 
 def _columns(n: int, cells: int) -> int:
     """How many machines stand side by side so that the panel has its shape."""
-    return max(1, min(n, round(np.sqrt(n * PANEL * (cells + GAP) / (2 + GAP)))))
+    return max(1, min(n, round(float(np.sqrt(n * PANEL * (cells + GAP) / (2 + GAP))))))
 
 
 def _draw_histogram(axes: "Axes", view: View) -> None:
@@ -274,7 +277,8 @@ def _plural(unit: str) -> str:
 def _rows(rules: Rules) -> Array:
     """The rows of `capacity` that hold the first term's resource, one a cell."""
     cells = 1 if rules.term_nodes[0] == ON_HOST else rules.n_cells
-    return rules.term_resource[0] + np.arange(cells) * rules.n_cell_resources
+    rows: Array = rules.term_resource[0] + np.arange(cells) * rules.n_cell_resources
+    return rows
 
 
 def _words(rules: Rules, cluster: Cluster) -> dict[str, Any]:
