@@ -119,9 +119,7 @@ SOLVERS: dict[str, Entry] = {
 }
 
 
-def expert(
-    problem: "VM", cluster: Cluster, steps: int, rng: np.random.Generator
-) -> tuple[IntArray, FloatArray]:
+def expert(problem: "VM", cluster: Cluster, steps: int) -> tuple[IntArray, FloatArray]:
     """An optimal plan of at most `steps` moves, as actions [n, 2] and rewards [n]."""
     from allocenv.problems.vm.exact import solve_exact
 
