@@ -163,9 +163,8 @@ def _volumes(
 ) -> Iterable[Field]:
     for volume in spec.each_of("volumes"):
         claim = volume.find("persistentVolumeClaim")
-        if claim is not None:
-            name = claim.get("claimName").id()
-        else:  # the claim of a generic ephemeral volume is named after both
+        name = "" if claim is None else claim.get("claimName").id()
+        if volume.find("ephemeral"):  # its claim is named after both
             name = f"{pod}-{volume.get('name').id()}"
         if (namespace, name) in bound:
             yield bound[namespace, name]
