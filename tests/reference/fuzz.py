@@ -20,8 +20,11 @@ from typing import Any
 import numpy as np
 
 from allocenv.core.files import InputError
+from allocenv.problems.vm.check_plan import check_plan, repaired
+from allocenv.problems.vm.cluster import Cluster
+from allocenv.problems.vm.export import STYLES, export_commands
 from allocenv.problems.vm.formats import FORMATS, read_cluster
-from allocenv.problems.vm.plan_file import read_plan
+from allocenv.problems.vm.plan_file import Plan, read_plan
 
 Files = dict[str, bytes]
 
@@ -82,6 +85,7 @@ def run(n: int, seed: int) -> Counter[str]:
     no single line that names the file, or a cluster breaks its own rules.
     """
     counts: Counter[str] = Counter()
+    cluster = read_cluster(_DATA / "bytedance.json")
     with tempfile.TemporaryDirectory(dir="/dev/shm" if Path("/dev/shm").is_dir() else None) as top:
         folders = {name: Path(top) / name for name in _SAMPLES}
         for folder in folders.values():
@@ -92,7 +96,7 @@ def run(n: int, seed: int) -> Counter[str]:
             except InputError as error:
                 _check_error(str(error), top)
                 counts[f"{name}: refused"] += 1
-            except Exception as error:
+            except Exception as error:  # whatever it is, it is the bug that is looked for
                 kept = Path(tempfile.gettempdir()) / f"fuzz-{name}-{seed}-{i}"
                 kept.mkdir(exist_ok=True)
                 for file, data in files.items():
@@ -103,10 +107,30 @@ def run(n: int, seed: int) -> Counter[str]:
             else:
                 counts[f"{name}: read"] += 1
                 if name in FORMATS:
-                    assert (found.used <= found.capacity).all()
-                    assert (found.used >= 0).all()
-                    assert np.isfinite(found.cost).all()
+                    _check_cluster(found)
+                else:
+                    counts["plan: objective refused"] += not _plan_can_be_used(found, cluster)
     return counts
+
+
+def _check_cluster(found: Cluster) -> None:
+    assert (found.used <= found.capacity).all()
+    assert (found.used >= 0).all()
+    assert np.isfinite(found.cost).all()
+
+
+def _plan_can_be_used(plan: Plan, cluster: Cluster) -> bool:
+    """Check, repair and export a plan that was read. Whether its objective has a meaning."""
+    try:
+        verdicts = check_plan(plan, cluster)
+    except InputError as error:
+        assert "objective of the plan" in str(error)
+        return False
+    assert len(verdicts) == len(plan.moves)
+    assert len(repaired(plan, verdicts).curve) == sum(verdict.legal for verdict in verdicts) + 1
+    for style in STYLES:
+        assert export_commands(plan, style)
+    return True
 
 
 def _check_error(text: str, folder: str) -> None:

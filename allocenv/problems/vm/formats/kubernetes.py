@@ -39,7 +39,7 @@ class _Pod:
     volumes: tuple[Field, ...]  # the persistent volumes it is bound to, as far as the file shows them
 
 
-def read_kubernetes(path: Path, text: str | None = None) -> Cluster:
+def read_kubernetes(path: str | Path, text: str | None = None) -> Cluster:
     """Read a snapshot. VM ids are namespace/name.
 
     A node is inactive where it is cordoned, not ready, or its pods request more than it offers (its
