@@ -34,7 +34,7 @@ from allocenv.problems.vm.search.compact import (
     table_gain,
     total_worth,
 )
-from allocenv.problems.vm.search.ordering import ordered
+from allocenv.problems.vm.search.ordering import ordered, wanted_moves
 from allocenv.problems.vm.search.places import BUCKETS, places_of, put
 
 CHUNK = 20_000  # tries between two looks at the clock
@@ -92,17 +92,18 @@ def anneal(
         raise ValueError(f"Expected max_moves >= 1, got {max_moves}.")
     home = compact(cluster, rules)
     layout = copied(home)
-    places = places_of(cluster, layout)
     tour = _tour(layout, max_moves, seed, schedule)
-    deadline = started + seconds
+    if start is not None:
+        _begin_at(layout, tour, *start)
+    places = places_of(cluster, layout)
     done = 0
     while True:
-        now = perf_counter()
-        share = max((now - started) / seconds, done / tries if tries else 0.0)
-        if share >= 1 or now > deadline:
+        elapsed = (perf_counter() - started) / seconds
+        share = elapsed if tries is None else done / tries
+        if max(elapsed, share) >= 1:
             break
-        n = min(CHUNK, tries - done) if tries else CHUNK
-        temperature = schedule.hot * (schedule.cold / schedule.hot) ** (done / tries if tries else share)
+        n = CHUNK if tries is None else min(CHUNK, tries - done)
+        temperature = schedule.hot * (schedule.cold / schedule.hot) ** share
         _anneal(layout, places, tour, n, temperature, schedule.toll, max_moves)
         done += n
     best = tour.best[: tour.best[-1, 0]]
@@ -119,6 +120,22 @@ def anneal(
         tries=done,
         seconds=perf_counter() - started,
     )
+
+
+def _begin_at(layout: Layout, tour: Tour, bin_of: IntArray, variant_of: IntArray) -> None:
+    """Displace the VMs as given; that is the best plan unless staying is better."""
+    wanted = wanted_moves(layout, bin_of, variant_of)
+    max_moves = len(tour.best) - 1
+    if len(wanted) > max_moves:
+        raise ValueError(f"Expected a start with at most {max_moves} displaced VMs, got {len(wanted)}.")
+    for vm, pm, variant in wanted:
+        _send(layout, tour, vm, pm, variant)
+    if (layout.room < 0).any() or not all(permits(layout, vm, pm) for vm, pm, _ in wanted):
+        raise ValueError("Expected a start that keeps every capacity and every rule on who may be where.")
+    worth, price = total_worth(layout)
+    tour.worth[0] = worth - price
+    if tour.worth[0] > tour.worth[1]:
+        _record(layout, tour)
 
 
 def _tour(layout: Layout, max_moves: int, seed: int, schedule: Schedule) -> Tour:
@@ -246,9 +263,9 @@ def _like(x, t, vm, bin_column, variant_column, pm, variant):
     """Another displaced VM of the same kind whose bin and variant (now, or at home) are these, or -1."""
     for k in range(t.away[t.away.size - 1]):
         other = t.away[k]
-        if x.vms[other, KIND] == x.vms[vm, KIND] and other != vm:
-            if x.vms[other, bin_column] == pm and x.vms[other, variant_column] == variant:
-                return other
+        same = x.vms[other, bin_column] == pm and x.vms[other, variant_column] == variant
+        if same and other != vm and x.vms[other, KIND] == x.vms[vm, KIND]:
+            return other
     return -1
 
 

@@ -51,7 +51,7 @@ def ordered(
     layout: Layout, target_bin: IntArray, target_variant: IntArray, max_moves: int | None = None
 ) -> tuple[IntArray, Layout]:
     """The moves from the layout (which stays as it is), and the layout they lead to."""
-    wanted = _wanted(layout, target_bin, target_variant)
+    wanted = wanted_moves(layout, target_bin, target_variant)
     budget = len(wanted) if max_moves is None else max_moves
     random = seeded(0)
     if len(wanted) <= budget:
@@ -68,7 +68,7 @@ def ordered(
     return moves[:n], after
 
 
-def _wanted(layout: Layout, target_bin: IntArray, target_variant: IntArray) -> LongArray:
+def wanted_moves(layout: Layout, target_bin: IntArray, target_variant: IntArray) -> LongArray:
     """Who has to go where [n, 3], once interchangeable VMs that would trade places stay."""
     vms = layout.vms
     moved = np.flatnonzero((target_bin != vms[:, BIN]) | (target_variant != vms[:, VARIANT]))
