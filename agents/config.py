@@ -22,7 +22,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from allocenv.agents import AGENTS, agent_class
 from allocenv.core.problem import Problem
-from allocenv.problems import PROBLEMS
+from allocenv.problems import PROBLEMS, make_problem
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -122,7 +122,7 @@ class RunConfig:
     def make_problem(self) -> Problem:
         """The problem with the config's parameters."""
         try:
-            return PROBLEMS[self.problem](**self.params)
+            return make_problem(self.problem, **self.params)
         except (TypeError, ValueError) as error:
             raise ConfigError(
                 self.name, "params", dict(self.params), f"parameters of {self.problem} ({error})"

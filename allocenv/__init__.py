@@ -19,12 +19,14 @@ if TYPE_CHECKING:
     from allocenv.wrappers.make import make as make
     from allocenv.wrappers.make import make_sequential as make_sequential
     from allocenv.wrappers.make import make_vec as make_vec
+    from allocenv.wrappers.sb3 import make_sb3 as make_sb3
 
 # Public names and where they live; imported when first asked for, so that `import allocenv` stays light.
 _LAZY = {
     "Batch": "allocenv.core.batch",
     "HEURISTICS": "allocenv.heuristics",
     "make": "allocenv.wrappers.make",
+    "make_sb3": "allocenv.wrappers.sb3",
     "make_sequential": "allocenv.wrappers.make",
     "make_vec": "allocenv.wrappers.make",
 }
@@ -35,6 +37,7 @@ __all__ = [
     "Policy",
     "make",
     "make_problem",
+    "make_sb3",
     "make_sequential",
     "make_vec",
 ]
