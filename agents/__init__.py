@@ -6,6 +6,7 @@ from typing import Any
 AGENTS: dict[str, str] = {
     "ppo": "allocenv.agents.sb3:PPOAgent",
     "a2c": "allocenv.agents.sb3:A2CAgent",
+    "two_stage": "allocenv.agents.two_stage.agent:TwoStageAgent",
     "maskable_ppo": "allocenv.agents.sb3:MaskablePPOAgent",
     "dqn": "allocenv.agents.sb3:DQNAgent",
     "qr_dqn": "allocenv.agents.sb3:QRDQNAgent",

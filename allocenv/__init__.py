@@ -26,7 +26,7 @@ _LAZY = {
     "Batch": "allocenv.core.batch",
     "HEURISTICS": "allocenv.heuristics",
     "make": "allocenv.wrappers.make",
-    "make_sb3": "allocenv.wrappers.sb3",
+    "make_sb3": "allocenv.wrappers.sb3",  # imports torch
     "make_sequential": "allocenv.wrappers.make",
     "make_vec": "allocenv.wrappers.make",
 }

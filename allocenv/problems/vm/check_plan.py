@@ -105,9 +105,7 @@ def _moved_or_changed(replay: Replay, move: Move, vm: int, variant: int) -> Obst
     cluster = replay.cluster
     if variant < 0:
         wanted = cells_text(move.to_cells) or "none"
-        return Obstacle(
-            VM_CHANGED, f"{move.vm} takes {len(replay.cells(vm))} cells, the plan gives it {wanted}"
-        )
+        return Obstacle(VM_CHANGED, f"{move.vm} takes {len(replay.cells(vm))} cells, the plan gives it {wanted}")
     here = cluster.pm_ids[replay.bin_of[vm]], replay.cells(vm)
     if here == (move.to_pm, move.to_cells):
         return Obstacle(ALREADY_THERE, f"{move.vm} is on {move.to_pm} already")

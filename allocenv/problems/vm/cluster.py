@@ -99,9 +99,7 @@ class Cluster:
     def variants(self) -> tuple[tuple[tuple[int, ...], ...], ...]:
         """The cells of each variant, for each number of nodes 0..K (none where they would be too many)."""
         k = self.n_cells
-        return tuple(
-            tuple(combinations(range(k), n)) if comb(k, n) <= MAX_VARIANTS else () for n in range(k + 1)
-        )
+        return tuple(tuple(combinations(range(k), n)) if comb(k, n) <= MAX_VARIANTS else () for n in range(k + 1))
 
     @cached_property
     def n_variants(self) -> IntArray:

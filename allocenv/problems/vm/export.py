@@ -123,9 +123,7 @@ def _waves(plan: Plan) -> Iterator[tuple[int, Iterator[Move]]]:
 
 def _stays(move: Move) -> str:
     cells = f"{cells_text(move.from_cells)} -> {cells_text(move.to_cells)}"
-    return one_line(
-        f"# move {move.order}: {move.vm} stays on {move.to_pm}, cell {cells}: no command for that", 1500
-    )
+    return one_line(f"# move {move.order}: {move.vm} stays on {move.to_pm}, cell {cells}: no command for that", 1500)
 
 
 def _comment(move: Move) -> str:

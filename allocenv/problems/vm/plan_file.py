@@ -244,9 +244,7 @@ def read_plan(path: str | Path) -> Plan:
     moves = [_move(found, i + 1) for i, found in enumerate(document.get("moves").each())]
     curve = document.get("curve")
     if len(curve.each()) != len(moves) + 1:
-        raise InputError(
-            curve.source, curve.name, f"{len(curve.value)} numbers", f"{len(moves) + 1}: moves + 1"
-        )
+        raise InputError(curve.source, curve.name, f"{len(curve.value)} numbers", f"{len(moves) + 1}: moves + 1")
     return Plan(
         source=document.get("source").text(MAX_TEXT),
         objective=_objective(document.get("objective")),

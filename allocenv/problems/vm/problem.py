@@ -9,7 +9,7 @@ import numpy as np
 from allocenv.core import resource_state
 from allocenv.core.arrays import BoolArray, FloatArray, IntArray
 from allocenv.core.problem import Observation, Outcome, Sizes
-from allocenv.problems.vm import dynamics, episode, observation
+from allocenv.problems.vm import drawing, dynamics, episode, observation
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.episode import Episode
 from allocenv.problems.vm.objective import Objective, Rules, compile_rules
@@ -152,3 +152,12 @@ class VM:
         resource_state.check(state.model.alloc, b)
         dynamics.check(self.rules, state.model, b)
         observation.check(self.rules, state.model, state.seen, b)
+
+    def render_text(self, state: Episode, b: int) -> str:
+        return drawing.render_text(self._view(state, b))
+
+    def render_figure(self, state: Episode, b: int) -> Any:
+        return drawing.render_figure(self._view(state, b))
+
+    def _view(self, state: Episode, b: int) -> drawing.View:
+        return drawing.view_of_row(self.rules, state.model, b, self.clusters.example)

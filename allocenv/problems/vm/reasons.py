@@ -148,13 +148,7 @@ def _chunk(cluster: Cluster, rules: Rules, win: Change) -> str:
     name = _resource(cluster, rules, win.term)
     whole = int(rules.term_chunk[win.term]) * max(int(rules.term_nodes[win.term]), 1)
     amount, _, unit = amount_text(name, whole).partition(" ")
-    size = (
-        f"{amount}-core"
-        if name == "cpu"
-        else f"{amount}-GiB memory"
-        if name == "memory"
-        else f"{amount}-{unit}"
-    )
+    size = f"{amount}-core" if name == "cpu" else f"{amount}-GiB memory" if name == "memory" else f"{amount}-{unit}"
     count = win.chunks[1] - win.chunks[0]
     what = f"a free {size} chunk" if count == 1 else f"{count} free {size} chunks"
     where = cluster.pm_ids[win.pm]

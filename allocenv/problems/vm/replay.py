@@ -124,14 +124,8 @@ class Replay:
             there = self.members(group, pm, without=vm)
             if there >= limit:
                 scope = "host" if self.cluster.group_scope[group] == HOST else "rack"
-                where = (
-                    f"the {scope} of {self.cluster.pm_ids[pm]}"
-                    if scope == "rack"
-                    else self.cluster.pm_ids[pm]
-                )
-                return Obstacle(
-                    ANTI_AFFINITY, f"{where} holds {there} of its anti-affinity group, at most {limit}"
-                )
+                where = f"the {scope} of {self.cluster.pm_ids[pm]}" if scope == "rack" else self.cluster.pm_ids[pm]
+                return Obstacle(ANTI_AFFINITY, f"{where} holds {there} of its anti-affinity group, at most {limit}")
         return None
 
     def _count_in_groups(self, vm: int, change: int) -> None:

@@ -119,8 +119,7 @@ def write_bytedance(cluster: Cluster) -> str:
                 "cluster_name": "cluster",
                 "host_info": [_host(cluster, n) for n in range(cluster.n_pms)],
                 "vm_type_info": [
-                    {"vm_type": name, "flavor_limit": count}
-                    for name, count in Counter(cluster.vm_types).items()
+                    {"vm_type": name, "flavor_limit": count} for name, count in Counter(cluster.vm_types).items()
                 ],
                 "vm_instance": [_instance(cluster, m) for m in range(cluster.n_vms)],
                 "other_requirement": {"deployment_set": sets},

@@ -183,9 +183,7 @@ def read_rows(path: Path, text: str | None = None) -> tuple[list[str], list[Row]
     rows = []
     for line, cells in records:
         if len(cells) != len(header):
-            raise InputError(
-                source, f"line {line}", f"{len(cells)} cells", f"{len(header)}, as in the header"
-            )
+            raise InputError(source, f"line {line}", f"{len(cells)} cells", f"{len(header)}, as in the header")
         row = Row(source, line, {k: v.strip() for k, v in zip(header, cells, strict=True)})
         for name, cell in row.cells.items():
             if not _printable(cell):

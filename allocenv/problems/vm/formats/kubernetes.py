@@ -158,9 +158,7 @@ def _bound_volumes(items: Mapping[str, list[Field]]) -> dict[tuple[str, str], Fi
     return bound
 
 
-def _volumes(
-    spec: Field, namespace: str, pod: str, bound: Mapping[tuple[str, str], Field]
-) -> Iterable[Field]:
+def _volumes(spec: Field, namespace: str, pod: str, bound: Mapping[tuple[str, str], Field]) -> Iterable[Field]:
     for volume in spec.each_of("volumes"):
         claim = volume.find("persistentVolumeClaim")
         if claim is not None:
@@ -216,9 +214,7 @@ def _offer(node: Field) -> dict[str, int]:
     allocatable = node.get("status").get("allocatable")
     for name in _CELL:
         allocatable.get(name)
-    return {
-        name: in_units(name, billionths(found), up=False) for name, found in allocatable.members().items()
-    }
+    return {name: in_units(name, billionths(found), up=False) for name, found in allocatable.members().items()}
 
 
 def _is_ready(node: Field) -> bool:

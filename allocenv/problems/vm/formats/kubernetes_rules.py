@@ -155,19 +155,12 @@ def groups_of(
     fixed: set[str] = set()
     for term, pods in carriers.items():
         near = by_namespace if term.namespaces is None else sorted(term.namespaces)
-        matched = [
-            pod
-            for namespace in near
-            for pod in by_namespace.get(namespace, [])
-            if _selects(term, labels[pod])
-        ]
+        matched = [pod for namespace in near for pod in by_namespace.get(namespace, []) if _selects(term, labels[pod])]
         members = tuple(dict.fromkeys([*pods, *matched]))
         if term.key not in (HOSTNAME, rack):
             fixed.update(members)
         elif len(members) > 1:
-            groups.append(
-                Group(members, "host" if term.key == HOSTNAME else "rack", id=f"group {len(groups)}")
-            )
+            groups.append(Group(members, "host" if term.key == HOSTNAME else "rack", id=f"group {len(groups)}"))
     return groups, rack, fixed
 
 

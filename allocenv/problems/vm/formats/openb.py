@@ -194,9 +194,7 @@ def _release(own: LongArray, gpu: LongArray, pods: list[_Pod], places: dict[int,
     gpu[place.node, list(place.gpus)] += pods[i].milli
 
 
-def _best_fit(
-    own: LongArray, gpu: LongArray, scale: LongArray, has_gpu: Array, allowed: Array, pod: _Pod
-) -> int:
+def _best_fit(own: LongArray, gpu: LongArray, scale: LongArray, has_gpu: Array, allowed: Array, pod: _Pod) -> int:
     """The machine with room that is left with least: the sum of free shares of CPU, memory and GPUs, each
     scaled by the largest machine. A pod without GPU takes a machine with GPUs only where no other has room.
     -1: none has.
@@ -209,9 +207,7 @@ def _best_fit(
     candidates = np.flatnonzero(fits)
     if len(candidates) == 0:
         return -1
-    left = (own[candidates] / scale).sum(axis=1) + gpu[candidates].sum(axis=1) / (
-        WHOLE_GPU * max(gpu.shape[1], 1)
-    )
+    left = (own[candidates] / scale).sum(axis=1) + gpu[candidates].sum(axis=1) / (WHOLE_GPU * max(gpu.shape[1], 1))
     return int(candidates[left.argmin()])
 
 

@@ -91,9 +91,7 @@ def _one_of(folder: Path, name: str) -> Path:
     return packed if exists(packed) else folder / f"{name}.csv"
 
 
-def _rows(
-    path: Path, required: tuple[str, ...], known: tuple[str, ...] | None
-) -> tuple[list[str], list[Row]]:
+def _rows(path: Path, required: tuple[str, ...], known: tuple[str, ...] | None) -> tuple[list[str], list[Row]]:
     header, rows = read_rows(path)
     for name in required:
         if name not in header:
@@ -175,9 +173,7 @@ def _chosen_nodes(row: Row, free: list[list[int]], total: tuple[int, int]) -> tu
         fitting = [k for k, (cores, mib) in enumerate(free) if cores >= cpu and mib >= memory]
         if len(fitting) >= n:
             return min(combinations(fitting, n), key=lambda nodes: sum(free[k][0] for k in nodes))
-    raise row.wrong(
-        "numa_nodes", f"room for it on {row['pm']}, which has no node or set of nodes with that much left"
-    )
+    raise row.wrong("numa_nodes", f"room for it on {row['pm']}, which has no node or set of nodes with that much left")
 
 
 def _part(total: tuple[int, int], nodes: int) -> tuple[int, int]:
@@ -255,8 +251,7 @@ def _pm_table(cluster: Cluster) -> list[list[Any]]:
     for n, numa in enumerate(_numa(cluster)):
         cpu, memory = cells[n].sum(axis=0)
         own = [
-            _plain(cluster.capacity[first + p, n], UNITS.get(name, 1))
-            for p, name in enumerate(cluster.host_resources)
+            _plain(cluster.capacity[first + p, n], UNITS.get(name, 1)) for p, name in enumerate(cluster.host_resources)
         ]
         status = "ACTIVE" if cluster.active[n] else "DISABLED"
         table.append(

@@ -1,0 +1,76 @@
+"""Planning with a two-stage policy: the greedy trajectory, then many sampled ones; the best prefix is kept."""
+
+from collections.abc import Callable
+from time import perf_counter
+
+import numpy as np
+import torch
+
+from allocenv.agents.two_stage.decoding import TwoStagePolicy
+from allocenv.agents.two_stage.network import TwoStageNetwork
+from allocenv.core.arrays import Array, IntArray
+from allocenv.core.batch import Batch
+from allocenv.core.problem import Instance, Problem
+from allocenv.core.solver import Solution, never
+
+ROWS = 24  # trajectories side by side: enough to share the cost of a step, few enough for the processor's caches
+
+
+class TwoStageSolver:
+    """Decodes with the network until the time is up, or `trajectories` have been tried."""
+
+    def __init__(self, network: TwoStageNetwork, trajectories: int | None = None, name: str = "two_stage") -> None:
+        self.network, self.trajectories, self.name = network, trajectories, name
+
+    def __call__(
+        self,
+        problem: Problem,
+        instance: Instance,
+        seconds: float,
+        rng: np.random.Generator,
+        start: Solution | None = None,
+        stop: Callable[[], bool] = never,
+    ) -> Solution:
+        began = perf_counter()
+        best = trajectory(self.network, problem, instance, 1, None, lambda: False)
+        tried = 1
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
+
+        def over() -> bool:
+            return stop() or perf_counter() - began >= seconds
+
+        while not over() and (self.trajectories is None or tried < self.trajectories):
+            rows = ROWS if self.trajectories is None else min(ROWS, self.trajectories - tried)
+            found = trajectory(self.network, problem, instance, rows, generator, over)
+            best = min(best, found, key=lambda pair: pair[0])
+            tried += rows
+        if start is not None and start.objective <= best[0]:
+            return start
+        return Solution(best[1], best[0], found_by=self.name, seconds=perf_counter() - began)
+
+
+def trajectory(
+    network: TwoStageNetwork,
+    problem: Problem,
+    instance: Instance,
+    rows: int,
+    rng: torch.Generator | None,
+    over: Callable[[], bool],
+) -> tuple[float, IntArray]:
+    """Decode `rows` trajectories side by side; the lowest objective on the way, and the actions up to it."""
+    batch = Batch(problem, rows)
+    batch.load([instance] * rows)
+    policy = TwoStagePolicy(network, rng)
+    costs, actions = [batch.costs()], []
+    ended = np.zeros(rows, np.bool_)
+    while not ended.all() and not over():
+        chosen = policy(batch)
+        chosen[ended] = problem.stop
+        outcome = batch.step(chosen)
+        ended |= outcome.terminated | outcome.truncated
+        actions.append(chosen)
+        costs.append(np.where(outcome.illegal, np.inf, batch.costs()))
+    table: Array = np.array(costs)  # [steps + 1, rows]
+    length, row = np.unravel_index(int(table.argmin()), table.shape)
+    taken = np.array(actions, np.int32).reshape(len(actions), rows, 2)[:length, row]
+    return float(table[length, row]), taken

@@ -1,0 +1,1 @@
+"""Judging: the same instances for everyone, paired, with intervals."""
