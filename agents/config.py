@@ -261,6 +261,8 @@ def _toml_table(values: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
 def _toml_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(_toml_value(v) for v in value)}]"
+    if isinstance(value, Mapping):
+        return f"{{{', '.join(f'{key} = {_toml_value(v)}' for key, v in value.items())}}}"
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, bool | int | str):
