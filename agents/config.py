@@ -13,7 +13,6 @@ import dataclasses
 import difflib
 import json
 import re
-import sys
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,14 +20,9 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from allocenv.agents import AGENTS, agent_class
+from allocenv.agents.toml import tomllib
 from allocenv.core.problem import Problem
-from allocenv.problems import PROBLEMS, make_problem
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
+from allocenv.problems import PROBLEMS
 
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*")
 
@@ -122,7 +116,7 @@ class RunConfig:
     def make_problem(self) -> Problem:
         """The problem with the config's parameters."""
         try:
-            return make_problem(self.problem, **self.params)
+            return PROBLEMS[self.problem](**self.params)
         except (TypeError, ValueError) as error:
             raise ConfigError(
                 self.name, "params", dict(self.params), f"parameters of {self.problem} ({error})"
@@ -262,7 +256,7 @@ def _toml_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(_toml_value(v) for v in value)}]"
     if isinstance(value, Mapping):
-        return f"{{{', '.join(f'{key} = {_toml_value(v)}' for key, v in value.items())}}}"
+        return f"{{ {', '.join(f'{k} = {_toml_value(v)}' for k, v in value.items())} }}"
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, bool | int | str):

@@ -75,7 +75,7 @@ def test_weights_that_do_not_fit_are_refused(tiny, tmp_path):
 
 def test_judging_does_not_disturb_training(tiny, judge, tmp_path):
     def wild(policy):
-        torch.rand(5), np.random.rand(5)  # noqa: B018, NPY002
+        torch.rand(5), np.random.rand(5)  # noqa: NPY002
         return judge(policy)
 
     results = [train(tiny(), tmp_path / name, False, evaluate=e) for name, e in (("with", wild), ("without", None))]
@@ -93,7 +93,9 @@ def test_a_finished_run_goes_on_when_given_more_steps(tiny, tmp_path):
 
 def test_a_run_of_another_config_is_refused(tiny, tmp_path):
     train(tiny(total_steps=16), tmp_path, progress=False)
-    with pytest.raises(ConfigError, match=r"config.toml: train.learning_rate: found 1.0, expected 0.0003 as in the run"):
+    with pytest.raises(
+        ConfigError, match=r"config.toml: train.learning_rate: found 1.0, expected 0.0003 as in the run"
+    ):
         train(tiny(total_steps=16, learning_rate=1), tmp_path, progress=False)
     again = train(tiny(total_steps=16, learning_rate=1), tmp_path, progress=False, resume=False)
     assert again.finished
