@@ -7,6 +7,14 @@ from allocenv.agents.config import RunConfig
 PARAMS = {
     "ppo": {"n_steps": 8, "batch_size": 16, "n_epochs": 2, "width": 8},
     "maskable_ppo": {"n_steps": 8, "batch_size": 16, "n_epochs": 2, "width": 8},
+    "two_stage": {
+        "n_steps": 8,
+        "batch_size": 16,
+        "n_epochs": 2,
+        "width": 8,
+        "imitation_rounds": 3,
+        "imitation_rows": 2,
+    },
     "a2c": {"n_steps": 8, "width": 8},
     "dqn": {"learning_starts": 8, "buffer_size": 64, "batch_size": 8, "unit_steps": 16, "width": 8},
     "qr_dqn": {"learning_starts": 8, "buffer_size": 64, "batch_size": 8, "unit_steps": 16, "width": 8},

@@ -65,7 +65,7 @@ def test_killed_with_sigkill(tiny, tmp_path, moment):
     assert same(final(tmp_path / "killed"), final(tmp_path / "whole"))
 
 
-@pytest.mark.parametrize("agent", ["a2c", "maskable_ppo", "dqn", "qr_dqn"])
+@pytest.mark.parametrize("agent", ["two_stage", "a2c", "maskable_ppo", "dqn", "qr_dqn"])
 def test_an_error_in_the_middle(tiny, tmp_path, monkeypatch, agent):
     config = tiny(agent)
     whole = train(config, tmp_path / "whole", progress=False)
