@@ -119,15 +119,14 @@ SOLVERS: dict[str, Entry] = {
 }
 
 
-EXPERT_TRIES = 150_000  # of annealing; enough for the optimum on most clusters of 100 machines
+EXPERT_SECONDS = 600.0  # never reached: a plan cut short would depend on the machine
 
 
-def expert(problem: "VM", cluster: Cluster, steps: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
-    """A plan of at most `steps` moves, optimal or nearly so, as actions [n, 2] and rewards [n]."""
-    seed = int(rng.integers(2**31))
-    moves = anneal(cluster, problem.rules, steps, EXPERT_SECONDS, seed, tries=EXPERT_TRIES).moves
+def expert(problem: "VM", cluster: Cluster, steps: int) -> tuple[IntArray, FloatArray]:
+    """An optimal plan of at most `steps` moves, as actions [n, 2] and rewards [n]."""
+    from allocenv.problems.vm.exact import solve_exact
+
+    found = solve_exact(cluster, problem.rules, steps, EXPERT_SECONDS, workers=1)
+    moves = order_moves(cluster, problem.rules, found.bin_of, found.variant_of)[:steps]
     actions = actions_of(problem, moves)
     return actions, replay(problem, cluster, actions).rewards
-
-
-EXPERT_SECONDS = 600.0  # never reached: a plan cut short would depend on the machine

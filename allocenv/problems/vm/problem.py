@@ -116,7 +116,7 @@ class VM:
     def expert(self, instance: Cluster, steps: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
         from allocenv.problems.vm.planning import expert
 
-        return expert(self, instance, steps, rng)
+        return expert(self, instance, steps)
 
     def holding(self, instances: Sequence[Cluster]) -> "VM":
         return replace(self, source=Given(tuple(instances)))
