@@ -1,0 +1,104 @@
+"""What `allocenv bench` does: measure every bar of a problem, print figure and verdict, write them down."""
+
+import json
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Mapping, Sequence
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from allocenv.agents.solvers import learnt_solver, shipped_solvers
+from allocenv.core.bench import Bar, Measured
+from allocenv.core.files import write_atomically
+from allocenv.core.problem import Problem
+from allocenv.core.solver import Entry
+from allocenv.evaluate.contest import machine
+from allocenv.problems import PROBLEMS, REGISTRY
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+class BenchSession:
+    """What the bars may ask for."""
+
+    def __init__(self, problem_name: str) -> None:
+        self.problem_name = problem_name
+        self._shipped: dict[str, Entry] | None = None
+
+    def learnt(self, problem: Problem) -> Mapping[str, Entry]:
+        if self._shipped is None:
+            self._shipped = shipped_solvers(self.problem_name)
+        return self._shipped
+
+    def trained(self, config: str, minutes: float, seed: int) -> tuple[Path, Any]:
+        """Train for so many minutes of wall time, from nothing, in a process of its own."""
+        out = Path(tempfile.mkdtemp(prefix="allocenv-bench-"))
+        command = ["allocenv", "train", str(ROOT / config), "--seed", str(seed), "--out", str(out), "--no-progress"]
+        try:
+            subprocess.run(command, timeout=minutes * 60, check=False)
+        except subprocess.TimeoutExpired:
+            pass  # the last checkpoint is what counts
+        run = next(out.glob(f"{self.problem_name}/*/*"))
+        return run, learnt_solver(str(run), self.problem_name, PROBLEMS[self.problem_name]())[1]
+
+    def run(self, command: list[str], seconds: float) -> tuple[int, float, str]:
+        """Run a command in a fresh clone."""
+        folder = Path(tempfile.mkdtemp(prefix="allocenv-clone-"))
+        subprocess.run(["git", "clone", "-q", str(ROOT), str(folder / "allocenv")], check=True)
+        began = time.perf_counter()
+        try:
+            done = subprocess.run(
+                command, cwd=folder / "allocenv", timeout=seconds, capture_output=True, text=True, check=False
+            )
+            status, output = done.returncode, done.stdout + done.stderr
+        except subprocess.TimeoutExpired:
+            status, output = 124, f"stopped after {seconds} s"
+        wall = time.perf_counter() - began
+        shutil.rmtree(folder, ignore_errors=True)
+        return status, wall, output
+
+
+def run_bench(problem_name: str, chosen: Sequence[str], out: Path) -> bool:
+    """Measure the bars (all, or those chosen by number); whether every one was met."""
+    PROBLEMS.find(problem_name)
+    bars: Sequence[Bar] = import_module(f"{REGISTRY[problem_name].package}.bars").BARS
+    unknown = [number for number in chosen if number not in {bar.number for bar in bars}]
+    if unknown:
+        raise ValueError(f"--bar: expected one of {', '.join(bar.number for bar in bars)}, got {unknown[0]!r}.")
+    console, session, results = Console(), BenchSession(problem_name), []
+    console.print(f"{problem_name} on {machine()}", soft_wrap=True)
+    for bar in bars:
+        if chosen and bar.number not in chosen:
+            continue
+        console.print(f"\n[bold]{bar.number}[/bold] {bar.promise}{f' ({bar.needs})' if bar.needs else ''}", soft_wrap=True)
+        began = time.perf_counter()
+        measured = _measure(bar, session)
+        verdict = "[green]met[/green]" if measured.passed else "[red]MISSED[/red]"
+        console.print(f"  {verdict}: {measured.figure}", soft_wrap=True)
+        results.append(
+            {
+                "bar": bar.number,
+                "promise": bar.promise,
+                "passed": measured.passed,
+                "figure": measured.figure,
+                "values": measured.values,
+                "seconds": time.perf_counter() - began,
+            }
+        )
+        document = {"problem": problem_name, "machine": machine(), "bars": results}
+        write_atomically(out / f"{problem_name}.json", json.dumps(document, indent=1, default=float) + "\n")
+    console.print(f"\nWritten: {out / f'{problem_name}.json'}")
+    return all(result["passed"] for result in results)
+
+
+def _measure(bar: Bar, session: BenchSession) -> Measured:
+    """A bar that cannot be measured is missed, and says why."""
+    try:
+        return bar.measure(session)
+    except (ValueError, KeyError, OSError) as error:
+        return Measured(False, f"could not be measured: {error}")
