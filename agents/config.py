@@ -13,7 +13,6 @@ import dataclasses
 import difflib
 import json
 import re
-import sys
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -21,14 +20,9 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from allocenv.agents import AGENTS, agent_class
+from allocenv.agents.toml import tomllib
 from allocenv.core.problem import Problem
 from allocenv.problems import PROBLEMS
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*")
 
@@ -261,6 +255,8 @@ def _toml_table(values: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
 def _toml_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(_toml_value(v) for v in value)}]"
+    if isinstance(value, Mapping):
+        return f"{{ {', '.join(f'{k} = {_toml_value(v)}' for k, v in value.items())} }}"
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, bool | int | str):

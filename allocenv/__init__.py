@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
-from allocenv.core.policy import Policy as Policy
 from allocenv.problems import PROBLEMS as PROBLEMS
+from allocenv.problems import REGISTRY
 from allocenv.problems import make_problem as make_problem
 
 if TYPE_CHECKING:
     from allocenv.core.batch import Batch as Batch
+    from allocenv.core.policy import Policy as Policy
     from allocenv.heuristics import HEURISTICS as HEURISTICS
+    from allocenv.planner import plan as plan
     from allocenv.wrappers.make import make as make
     from allocenv.wrappers.make import make_sequential as make_sequential
     from allocenv.wrappers.make import make_vec as make_vec
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 # Public names and where they live; imported when first asked for, so that `import allocenv` stays light.
 _LAZY = {
     "Batch": "allocenv.core.batch",
+    "Policy": "allocenv.core.policy",
+    "plan": "allocenv.planner",
     "HEURISTICS": "allocenv.heuristics",
     "make": "allocenv.wrappers.make",
     "make_sb3": "allocenv.wrappers.sb3",  # imports torch
@@ -40,6 +44,7 @@ __all__ = [
     "make_sb3",
     "make_sequential",
     "make_vec",
+    "plan",
 ]
 
 
@@ -57,9 +62,9 @@ def __dir__() -> list[str]:
 
 def _register() -> None:
     """Give every problem its Gymnasium id."""
-    for name, problem in PROBLEMS.items():
+    for name, line in REGISTRY.items():
         gymnasium.register(
-            f"allocenv/{problem.title}",
+            f"allocenv/{line.title}",
             entry_point="allocenv.wrappers.single:AllocEnv",
             vector_entry_point="allocenv.wrappers.vector:AllocVectorEnv",
             kwargs={"problem": name},

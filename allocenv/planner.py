@@ -15,7 +15,7 @@ import numpy as np
 
 from allocenv.core.problem import Instance, Problem
 from allocenv.core.replay import replay
-from allocenv.core.solver import Entry, Solution
+from allocenv.core.solver import Entry, Solution, Solver, never
 
 EXACT_FROM = 0.5  # seconds: with less, an exact solver does not come to anything
 WARM_SHARE, WARM_MOST = 0.15, 1.0  # search alone before the exact solver starts: share of the limit, seconds
@@ -161,3 +161,21 @@ class _Portfolio:
 def _wait(jobs: list["Future[None]"]) -> None:
     for job in jobs:
         job.result()
+
+
+def as_solver(solvers: Mapping[str, Entry], workers: int | None = None) -> Solver:
+    """The whole portfolio as one solver, to be compared with its members."""
+
+    def solve(
+        problem: Problem,
+        instance: Instance,
+        seconds: float,
+        rng: np.random.Generator,
+        start: Solution | None = None,
+        stop: Callable[[], bool] = never,
+    ) -> Solution:
+        found = plan(problem, instance, seconds, int(rng.integers(2**31)), workers, solvers)
+        best = found.solution
+        return Solution(best.actions, best.objective, found.bound, f"planner: {best.found_by}", found.seconds)
+
+    return solve

@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 
 def data_folder() -> Path | None:
@@ -9,3 +10,12 @@ def data_folder() -> Path | None:
     named = os.environ.get("ALLOCENV_DATA")
     folder = Path(named) if named else Path(__file__).resolve().parents[3] / "shared" / "data"
     return folder if folder.is_dir() else None
+
+
+class DataSource(NamedTuple):
+    """One source of real data."""
+
+    path: str  # a file of it, below the data folder
+    what: str
+    licence: str
+    origin: str

@@ -4,8 +4,8 @@ An action is a pair (slot, placement). A slot is an item as the agent sees it; a
 `bin * n_variants + variant`. Kernels work on rows `lo..hi` and never on threads: see `core/batch.py`.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, TypeAlias, runtime_checkable
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 import numpy as np
 
@@ -67,8 +67,6 @@ class Outcome(NamedTuple):
 class Problem(Protocol):
     """Parameters of a problem and the functions that make it one."""
 
-    title: ClassVar[str]  # the Gymnasium id is `allocenv/<title>`
-
     @property
     def sizes(self) -> Sizes: ...
 
@@ -122,6 +120,9 @@ class Problem(Protocol):
 
     def check(self, state: State, b: int) -> None:
         """Raise ValueError where row b breaks an invariant."""
+
+    def holding(self, instances: Sequence[Instance]) -> "Problem":
+        """The same problem with arrays large enough for these instances, which its episodes then begin at."""
 
     def instance_set(self, name: str) -> Iterator[tuple[str, Instance]]:
         """The named, fixed instances to be judged on: pairs (label, instance)."""

@@ -1,18 +1,28 @@
-"""The one registry of problems: a name and the class of its parameters. README.md says what goes where."""
+"""The one registry of problems. README.md says what goes where."""
 
-from difflib import get_close_matches
-from typing import Any
+from typing import Any, NamedTuple
 
 from allocenv.core.problem import Problem
-from allocenv.problems.vm.problem import VM
+from allocenv.core.registry import LazyRegistry
 
-PROBLEMS: dict[str, type[Problem]] = {"vm": VM}
+
+class Line(NamedTuple):
+    """Where a problem lives: its package, the class of its parameters, the name in its Gymnasium id."""
+
+    package: str
+    kind: str
+    title: str
+
+
+REGISTRY = {
+    "vm": Line("allocenv.problems.vm", "VM", "VMRescheduling-v0"),
+}
+
+PROBLEMS: LazyRegistry[type[Problem]] = LazyRegistry(
+    "a problem", {name: f"{line.package}.problem:{line.kind}" for name, line in REGISTRY.items()}
+)
 
 
 def make_problem(name: str, **params: Any) -> Problem:
     """The problem of this name with these parameters. Raises ValueError for an unknown name."""
-    if name not in PROBLEMS:
-        near = get_close_matches(name, PROBLEMS, n=1, cutoff=0.4)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
-        raise ValueError(f"Expected a problem, one of {', '.join(PROBLEMS)}; got {name!r}.{hint}")
-    return PROBLEMS[name](**params)
+    return PROBLEMS.find(name)(**params)

@@ -1,19 +1,22 @@
 """VM rescheduling as a Problem: parameters, and the assembly of the files beside this one."""
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 
 from allocenv.core import resource_state
 from allocenv.core.arrays import BoolArray, FloatArray, IntArray
 from allocenv.core.problem import Observation, Outcome, Sizes
+from allocenv.core.solver import Entry
 from allocenv.problems.vm import drawing, dynamics, episode, observation
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.episode import Episode
+from allocenv.problems.vm.instance_sets import instance_set
 from allocenv.problems.vm.objective import Objective, Rules, compile_rules
-from allocenv.problems.vm.sources import Snapshot, Source, find_source
+from allocenv.problems.vm.sources import Given, Source, find_source
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,6 @@ class VM:
     EuroSys 2025.
     """
 
-    title: ClassVar[str] = "VMRescheduling-v0"
-
     source: str | Source = "calibrated"
     n_pms: int = 40
     objective: str = "cpu:16"
@@ -55,7 +56,7 @@ class VM:
     @classmethod
     def on(cls, cluster: Cluster, **params: Any) -> "VM":
         """The problem of one snapshot."""
-        return cls(Snapshot(cluster), **params)
+        return cls(Given((cluster,)), **params)
 
     @cached_property
     def clusters(self) -> Source:
@@ -105,6 +106,23 @@ class VM:
     def advanced(self, instance: Cluster, state: Episode, b: int) -> Cluster:
         alloc, m = state.model.alloc, instance.n_vms
         return instance.moved(alloc.bin_of[b, :m], alloc.variant_of[b, :m])
+
+    @property
+    def solvers(self) -> Mapping[str, Entry]:
+        from allocenv.problems.vm.planning import SOLVERS
+
+        return SOLVERS
+
+    def expert(self, instance: Cluster, steps: int, rng: np.random.Generator) -> tuple[IntArray, FloatArray]:
+        from allocenv.problems.vm.planning import expert
+
+        return expert(self, instance, steps)
+
+    def holding(self, instances: Sequence[Cluster]) -> "VM":
+        return replace(self, source=Given(tuple(instances)))
+
+    def instance_set(self, name: str) -> Iterator[tuple[str, Cluster]]:
+        return instance_set(self, name)
 
     def empty(self, n: int) -> Episode:
         cells = self.clusters.example.n_cells

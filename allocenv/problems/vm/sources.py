@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Protocol
 
@@ -47,17 +47,26 @@ def arrays_for(cluster: Cluster, vms: int) -> Shape:
 
 
 @dataclass(frozen=True)
-class Snapshot:
-    """Every episode begins at the same cluster."""
+class Given:
+    """Every episode begins at one of these clusters."""
 
-    example: Cluster
+    clusters: tuple[Cluster, ...]
+
+    def __post_init__(self) -> None:
+        schemas = {(c.n_cells, c.cell_resources, c.host_resources) for c in self.clusters}
+        if len(schemas) != 1:
+            raise ValueError(f"Expected clusters with the same cells and resources, got {sorted(schemas)}.")
 
     @property
+    def example(self) -> Cluster:
+        return self.clusters[0]
+
+    @cached_property
     def limits(self) -> Shape:
-        return arrays_for(self.example, self.example.n_vms)
+        return Shape(*(max(sizes) for sizes in zip(*(arrays_for(c, c.n_vms) for c in self.clusters), strict=True)))
 
     def draw(self, rng: np.random.Generator) -> Cluster:
-        return self.example
+        return self.clusters[int(rng.integers(len(self.clusters)))] if len(self.clusters) > 1 else self.example
 
 
 @dataclass(frozen=True)
@@ -93,9 +102,9 @@ def find_source(name: str, n_pms: int) -> Source:
         base = real_snapshot("medium")
         return Drawn(base, lambda rng: churned(base, rng))
     if name in ("medium", "large"):
-        return Snapshot(real_snapshot(name))
+        return Given((real_snapshot(name),))
     if Path(name).exists():
-        return Snapshot(_read(Path(name)))
+        return Given((_read(Path(name)),))
     raise ValueError(
         f"Expected a source among {', '.join([*MADE_UP, 't1', 'medium', 'large'])} or a file, got {name!r}."
     )

@@ -6,7 +6,6 @@ import vm_brute_force as brute
 
 from allocenv.problems.vm.cluster import PM, VM, Cluster, Group, build_cluster
 from allocenv.problems.vm.exact import bound_only, solve_exact
-from allocenv.problems.vm.exact import solve as solve_module
 from allocenv.problems.vm.objective import Objective, Rules, compile_rules
 
 SECONDS = 20.0
@@ -43,8 +42,13 @@ def random_cluster(seed: int, cells: int = 2, tied_memory: bool = False) -> Clus
         pinned = frozenset({f"pm{pm}", f"pm{int(rng.integers(n_pms))}"}) if rng.random() < 0.15 else None
         vms.append(
             VM(
-                f"vm{i}", f"pm{pm}", tuple(where), {"cpu": int(need[0]) * 1000, "memory": int(need[1]) * 1024},
-                movable=rng.random() > 0.1, cost=float(rng.integers(1, 4)), may_run_on=pinned,
+                f"vm{i}",
+                f"pm{pm}",
+                tuple(where),
+                {"cpu": int(need[0]) * 1000, "memory": int(need[1]) * 1024},
+                movable=rng.random() > 0.1,
+                cost=float(rng.integers(1, 4)),
+                may_run_on=pinned,
             )  # fmt: skip
         )
     groups = [

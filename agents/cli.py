@@ -1,0 +1,147 @@
+"""The command line. Heavy imports happen inside the commands: `--help` answers at once."""
+
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from allocenv.problems import REGISTRY
+
+app = typer.Typer(
+    name="allocenv",
+    help="Allocation problems: train agents, compare them honestly, plan for real data.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Overrides = Annotated[
+    list[str] | None, typer.Option("--set", help="key=value over the config, e.g. train.learning_rate=1e-4.")
+]
+
+
+@app.command()
+def train(
+    config: Annotated[Path, typer.Argument(help="A config, such as configs/vm/two_stage.toml.")],
+    set_: Overrides = None,
+    seed: Annotated[int | None, typer.Option(help="Over the config's seed.")] = None,
+    out: Annotated[Path, typer.Option(help="Root of the run folders.")] = Path("runs"),
+    resume: Annotated[bool, typer.Option(help="Go on where a run of the same name stopped.")] = True,
+    progress: bool = True,
+) -> None:
+    """Train an agent; a run that was stopped or killed goes on exactly where it was."""
+    from allocenv.agents.config import RunConfig
+    from allocenv.agents.train import train as run_training
+    from allocenv.evaluate.held_out import HeldOut, opponents
+
+    overrides = list(set_ or []) + ([f"seed={seed}"] if seed is not None else [])
+    settings = RunConfig.load(config, overrides)
+    held_out = HeldOut(settings.make_problem())
+    lines = opponents(held_out, {"greedy": 1.0, "annealing": 0.1, "exact": 5.0})
+    result = run_training(settings, settings.folder(out), progress, resume, held_out, lines)
+    typer.echo(f"{'Finished' if result.finished else 'Stopped'}: {result.folder} (best: {result.best or result.last})")
+    if not result.finished:
+        raise typer.Exit(130)
+
+
+@app.command()
+def evaluate(
+    problem: Annotated[str, typer.Argument(help="A problem; see `allocenv list`.")],
+    instances: Annotated[str, typer.Option(help="Named instance set; see `allocenv list PROBLEM`.")] = "default",
+    against: Annotated[str, typer.Option(help="Solvers, comma-separated, or `all`.")] = "all",
+    agent: Annotated[list[str] | None, typer.Option(help="Run folder, or `pretrained`. Repeatable.")] = None,
+    seconds: Annotated[float, typer.Option(help="Wall time of a solver on an instance.")] = 1.0,
+    limit: Annotated[int | None, typer.Option(help="Only the first so many instances.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value over the problem's parameters.")] = None,
+    seed: int = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for rows.csv, rows.json and table.md.")] = None,
+) -> None:
+    """Compare heuristics, search, exact solver and agents on the same fixed instances."""
+    from allocenv.agents.evaluation import run_evaluation
+
+    run_evaluation(problem, instances, against, agent or [], seconds, limit, set_ or [], seed, out, sys.argv[1:])
+
+
+@app.command()
+def bench(
+    problem: Annotated[str, typer.Argument(help="A problem; see `allocenv list`.")],
+    bar: Annotated[list[str] | None, typer.Option(help="Only this bar. Repeatable.")] = None,
+    out: Annotated[Path, typer.Option(help="Where the figures are written.")] = Path("out/bench"),
+) -> None:
+    """Measure what the problem promises; exit status 1 where a bar is missed. Run it on an idle machine."""
+    from allocenv.agents.bench import run_bench
+
+    if not run_bench(problem, bar or [], out):
+        raise typer.Exit(1)
+
+
+@app.command(name="list")
+def list_(problem: Annotated[str | None, typer.Argument(help="Say more about this one.")] = None) -> None:
+    """Problems, agents, solvers, instance sets and shipped weights."""
+    from allocenv.agents.listing import print_all, print_problem
+
+    if problem is None:
+        print_all()
+    else:
+        print_problem(problem)
+
+
+@app.command()
+def show(
+    run: Annotated[Path, typer.Argument(help="A run folder, or a folder of them.")] = Path("runs"), port: int = 6006
+) -> None:
+    """Open TensorBoard on a run (on this machine only)."""
+    import subprocess
+
+    if not run.exists():
+        raise ValueError(f"Expected a run folder, got {run}, which is not there.")
+    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(run), "--port", str(port)]
+    raise typer.Exit(subprocess.call(command))
+
+
+@app.command()
+def data() -> None:
+    """Where real data is looked for, what is there, its licence, and how to get it."""
+    from allocenv.agents.listing import print_data
+
+    print_data()
+
+
+def _mount_problem_commands() -> None:
+    """`allocenv plan PROBLEM` and `allocenv check-plan PROBLEM`, worded by each problem for its own data."""
+    for group, text in (
+        ("plan", "Real data in, a plan that can be carried out, with its bound and who found it."),
+        ("check-plan", "Replay a plan against newer data and say what still holds."),
+    ):
+        sub = typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None)
+        for name, line in REGISTRY.items():
+            commands = import_module(f"{line.package}.commands")
+            sub.command(name)(getattr(commands, f"{group.replace('-', '_')}_command"))
+        sub.callback()(_offer_learnt)
+        app.add_typer(sub, name=group)
+
+
+def _offer_learnt(context: typer.Context) -> None:
+    """Problems cannot import agents: hand their commands a way to the shipped policies."""
+
+    def learnt(problem: Any) -> dict[str, Any]:
+        from allocenv.agents.solvers import shipped_solvers
+
+        return dict(shipped_solvers(context.invoked_subcommand or ""))
+
+    context.obj = learnt
+
+
+_mount_problem_commands()
+
+
+def main() -> None:
+    """Run the command line; a user's error is one clear line."""
+    try:
+        app()
+    except (ValueError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
+        typer.echo(f"Error: {error}", err=True)
+        sys.exit(2)

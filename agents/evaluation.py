@@ -1,0 +1,89 @@
+"""What `allocenv evaluate` does: instances, contenders, contest, table."""
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from allocenv.agents.solvers import learnt_solver, shipped_solvers
+from allocenv.agents.toml import tomllib
+from allocenv.core.files import write_atomically
+from allocenv.core.problem import Problem
+from allocenv.core.solver import Entry
+from allocenv.evaluate.contest import Contender, Row, contest, within
+from allocenv.evaluate.table import markdown_table, terminal_table, write_rows
+from allocenv.planner import as_solver
+from allocenv.problems import make_problem
+
+
+def run_evaluation(
+    problem_name: str,
+    instances: str,
+    against: str,
+    agents: Sequence[str],
+    seconds: float,
+    limit: int | None,
+    params: Sequence[str],
+    seed: int,
+    out: Path | None,
+    arguments: Sequence[str],
+) -> list[Row]:
+    """Compare on a named instance set, print the table, write it where asked for."""
+    base = make_problem(problem_name, **read_params(params))
+    chosen = list(base.instance_set(instances))[:limit]
+    problem = base.holding([instance for _, instance in chosen])
+    contenders = _contenders(problem_name, problem, against, agents, seconds)
+    console = Console()
+    with console.status("") as status:
+        rows = contest(
+            problem,
+            chosen,
+            contenders,
+            seed,
+            lambda row: status.update(f"{row.instance}: {row.contender} {row.objective:.4f} in {row.wall:.2f} s"),
+        )
+    console.print(terminal_table(rows, f"{problem_name}, {instances}: {len(chosen)} instances, {seconds:g} s each"))
+    if out is not None:
+        write_rows(rows, out)
+        command = shlex.join(["allocenv", *arguments])
+        write_atomically(out / "table.md", markdown_table(rows, command))
+        console.print(f"Written: {out}/rows.csv, rows.json, table.md", soft_wrap=True)
+    return rows
+
+
+def read_params(texts: Sequence[str]) -> dict[str, Any]:
+    """`key=value` texts; values as TOML, else as they stand."""
+    params: dict[str, Any] = {}
+    for text in texts:
+        key, equals, value = text.partition("=")
+        if not equals or not key.strip():
+            raise ValueError(f"--set: expected key=value, got {text!r}.")
+        try:
+            params[key.strip()] = tomllib.loads(f"x = {value}")["x"]
+        except tomllib.TOMLDecodeError:
+            params[key.strip()] = value.strip()
+    return params
+
+
+def _contenders(
+    problem_name: str, problem: Problem, against: str, agents: Sequence[str], seconds: float
+) -> Mapping[str, Contender]:
+    """Name -> contender: the problem's solvers, the planner, shipped and trained agents."""
+    entries: dict[str, Entry] = {**problem.solvers, "planner": Entry(as_solver(problem.solvers), "none")}
+    if against == "all":
+        names = list(entries)
+        entries |= shipped_solvers(problem_name)
+        names += [name for name in entries if name not in names]
+    else:
+        entries |= shipped_solvers(problem_name)
+        names = [name.strip() for name in against.split(",") if name.strip()]
+        unknown = [name for name in names if name not in entries]
+        if unknown:
+            raise ValueError(f"--against: expected solvers among {', '.join(entries)}; got {unknown[0]!r}.")
+    found = {name: within(entries[name].solver, seconds) for name in names}
+    for agent in agents:
+        name, solver = learnt_solver(agent, problem_name, problem)
+        found[name] = within(solver, seconds)
+    return found

@@ -1,0 +1,51 @@
+"""What `allocenv list` and `allocenv data` print."""
+
+from importlib import import_module
+from inspect import getdoc
+
+from rich.console import Console
+from rich.table import Table
+
+from allocenv.agents import AGENTS
+from allocenv.agents.pretrained import cards
+from allocenv.core.data import data_folder
+from allocenv.problems import PROBLEMS, REGISTRY
+
+
+def print_all() -> None:
+    """Problems, agents and shipped weights."""
+    console = Console()
+    table = Table("problem", "Gymnasium id", "what it is", title="Problems")
+    for name, line in REGISTRY.items():
+        summary = (getdoc(PROBLEMS[name]) or "").split("\n\n")[0].replace("\n", " ")
+        table.add_row(name, f"allocenv/{line.title}", summary)
+    console.print(table)
+    console.print(f"Agents: {', '.join(AGENTS)}")
+    console.print(f"Shipped weights: {', '.join(cards()) or 'none'}")
+    console.print("More: allocenv list PROBLEM")
+
+
+def print_problem(name: str) -> None:
+    """One problem: its documentation, sizes, solvers and instance sets."""
+    problem = PROBLEMS.find(name)()
+    console = Console()
+    console.print(getdoc(type(problem)) or "", soft_wrap=True)
+    console.print(f"\nSizes by default: {problem.sizes}")
+    console.print(f"Solvers: {', '.join(f'{n} ({entry.part})' for n, entry in problem.solvers.items())}")
+    table = Table("instance set", "what it holds", title="Instance sets")
+    for set_name, text in import_module(f"{REGISTRY[name].package}.instance_sets").INSTANCE_SETS.items():
+        table.add_row(set_name, text)
+    console.print(table)
+
+
+def print_data() -> None:
+    """Every source of real data: where, licence, how to get it."""
+    console = Console()
+    folder = data_folder()
+    console.print(f"Looked for in $ALLOCENV_DATA, else ../shared/data: {folder or 'nothing there'}", soft_wrap=True)
+    table = Table("problem", "data", "licence", "how to get it", "here")
+    for name, line in REGISTRY.items():
+        for source in import_module(f"{line.package}.data_sources").SOURCES:
+            here = folder is not None and (folder / source.path).exists()
+            table.add_row(name, source.what, source.licence, source.origin, "yes" if here else "no")
+    console.print(table)

@@ -1,0 +1,30 @@
+"""Weights shipped with the library, each with a card that says how they were made and what they reach."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+
+from allocenv.agents.two_stage.network import TwoStageNetwork, Widths
+
+FOLDER = Path(__file__).parent
+
+
+def cards() -> dict[str, dict[str, Any]]:
+    """Name -> card of everything shipped."""
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}
+
+
+def two_stage_network(problem: str) -> TwoStageNetwork:
+    """The shipped two-stage network of a problem.
+
+    Raises:
+        ValueError: none is shipped.
+    """
+    card = cards().get(f"{problem}_two_stage")
+    if card is None:
+        raise ValueError(f"Expected a problem with shipped weights ({', '.join(cards())}), got {problem!r}.")
+    network = TwoStageNetwork(Widths(**card["widths"]), card["width"], card["n_queries"])
+    network.load_state_dict(load_file(FOLDER / f"{problem}_two_stage.safetensors"))
+    return network.eval()

@@ -1,0 +1,41 @@
+"""Trained agents as contenders and as members of the planner's portfolio."""
+
+from pathlib import Path
+
+from allocenv.agents.pretrained import cards, two_stage_network
+from allocenv.agents.train import load_agent
+from allocenv.agents.two_stage.agent import TwoStageAgent
+from allocenv.agents.two_stage.solver import TwoStageSolver
+from allocenv.core.problem import Problem
+from allocenv.core.solver import Entry, Solver
+from allocenv.evaluate.contest import PolicySolver
+
+
+def shipped_solvers(problem_name: str) -> dict[str, Entry]:
+    """The shipped two-stage policy: one greedy trajectory, and the best of many within the time."""
+    if f"{problem_name}_two_stage" not in cards():
+        return {}
+    network = two_stage_network(problem_name)
+    return {
+        "two_stage_greedy": Entry(TwoStageSolver(network, 1, "two_stage_greedy"), "quick"),
+        "two_stage": Entry(TwoStageSolver(network), "anytime"),
+    }
+
+
+def learnt_solver(run: str, problem_name: str, problem: Problem) -> tuple[str, Solver]:
+    """A run folder's best checkpoint as a solver, and the name it goes by.
+
+    Raises:
+        ValueError: no run folder, or the run of another problem.
+    """
+    folder = Path(run)
+    if not (folder / "config.toml").is_file():
+        raise ValueError(f"--agent: expected a run folder with a config.toml, got {run!r}.")
+    agent = load_agent(folder, problem=problem)
+    name = f"{agent.config.agent}:{folder.name}"
+    if agent.config.problem != problem_name:
+        raise ValueError(f"{folder}/config.toml: problem: found {agent.config.problem!r}, expected {problem_name!r}.")
+    if isinstance(agent, TwoStageAgent):
+        return name, TwoStageSolver(agent.network.eval(), name=name)
+    policy = agent.policy()
+    return name, PolicySolver(lambda rng: policy)

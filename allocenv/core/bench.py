@@ -1,0 +1,41 @@
+"""What a problem promises and how it is measured: the bars that `allocenv bench` prints."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from allocenv.core.problem import Problem
+from allocenv.core.solver import Entry
+
+
+class Session(Protocol):
+    """What a bar may ask of the outer rings."""
+
+    def learnt(self, problem: Problem) -> Mapping[str, Entry]:
+        """The shipped policies that plan for the problem."""
+
+    def trained(self, config: str, minutes: float, seed: int) -> tuple[Path, Any]:
+        """Train a config from nothing for a wall time; the run folder and a solver of the result."""
+
+    def run(self, command: list[str], seconds: float) -> tuple[int, float, str]:
+        """Run a command in a fresh clone of the repository: exit status, wall seconds, output."""
+
+
+@dataclass
+class Measured:
+    """What came of one bar."""
+
+    passed: bool
+    figure: str  # for people, beside the bar
+    values: dict[str, Any] = field(default_factory=dict)  # for the JSON file
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One promise."""
+
+    number: str
+    promise: str
+    measure: Callable[[Session], Measured]
+    needs: str = ""  # what it takes, such as "90 minutes"; shown before it starts

@@ -1,0 +1,132 @@
+"""Who plans rescheduling: greedy, annealing, exact and the sourced baselines, as solvers of the portfolio."""
+
+from collections.abc import Callable
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from allocenv.core.arrays import FloatArray, IntArray
+from allocenv.core.replay import replay
+from allocenv.core.solver import Entry, Solution, never
+from allocenv.problems.vm.cluster import Cluster
+from allocenv.problems.vm.search.annealing import anneal
+from allocenv.problems.vm.search.greedy import greedy
+from allocenv.problems.vm.search.ordering import order_moves
+
+if TYPE_CHECKING:
+    from allocenv.problems.vm.problem import VM
+
+Search = Callable[["VM", Cluster, float, int, Solution | None, Callable[[], bool]], IntArray]  # moves [n, 3]
+
+
+def solver(name: str, search: Search) -> Any:
+    """A search that returns moves (VM, PM, variant) as a `core.solver.Solver`."""
+
+    def solve(
+        problem: "VM",
+        instance: Cluster,
+        seconds: float,
+        rng: np.random.Generator,
+        start: Solution | None = None,
+        stop: Callable[[], bool] = never,
+    ) -> Solution:
+        began = perf_counter()
+        moves = search(problem, instance, seconds, int(rng.integers(2**31)), start, stop)
+        return better(problem, instance, moves, name, perf_counter() - began, start)
+
+    return solve
+
+
+def better(
+    problem: "VM",
+    instance: Cluster,
+    moves: IntArray,
+    name: str,
+    seconds: float,
+    start: Solution | None,
+    bound: float = -np.inf,
+) -> Solution:
+    """The moves as a solution, or the start where that is no worse (with the new bound)."""
+    actions = actions_of(problem, moves)
+    cost = float(replay(problem, instance, actions).costs[-1])
+    if start is not None and start.objective <= cost:
+        return Solution(start.actions, start.objective, bound, start.found_by, start.seconds)
+    return Solution(actions, cost, bound, name, seconds)
+
+
+def actions_of(problem: "VM", moves: IntArray) -> IntArray:
+    """Moves (VM, PM, variant) [n, 3] as actions [n, 2]."""
+    moves = np.asarray(moves, np.int32).reshape(-1, 3)
+    return np.stack([moves[:, 0], moves[:, 1] * problem.sizes.variants + moves[:, 2]], axis=1)
+
+
+def moves_of(problem: "VM", actions: IntArray) -> IntArray:
+    """Actions [n, 2] as moves (VM, PM, variant) [m, 3]; stopping is no move."""
+    actions = actions[actions[:, 0] != problem.stop[0]]
+    variants = problem.sizes.variants
+    return np.stack([actions[:, 0], actions[:, 1] // variants, actions[:, 1] % variants], axis=1)
+
+
+def target_of(problem: "VM", instance: Cluster, start: Solution | None) -> tuple[IntArray, IntArray] | None:
+    """Where the actions of a solution leave the VMs: bin_of and variant_of [M]."""
+    if start is None:
+        return None
+    bin_of, variant_of = instance.bin_of.copy(), instance.variant_of.copy()
+    for vm, pm, variant in moves_of(problem, start.actions):
+        bin_of[vm], variant_of[vm] = pm, variant
+    return bin_of, variant_of
+
+
+def _greedy(
+    problem: "VM", cluster: Cluster, seconds: float, seed: int, start: Solution | None, stop: Callable[[], bool]
+) -> IntArray:
+    return greedy(cluster, problem.rules, problem.max_moves).moves
+
+
+def _annealing(
+    problem: "VM", cluster: Cluster, seconds: float, seed: int, start: Solution | None, stop: Callable[[], bool]
+) -> IntArray:
+    return anneal(
+        cluster, problem.rules, problem.max_moves, seconds, seed, target_of(problem, cluster, start), stop=stop
+    ).moves
+
+
+def _exact(
+    problem: "VM",
+    instance: Cluster,
+    seconds: float,
+    rng: np.random.Generator,
+    start: Solution | None = None,
+    stop: Callable[[], bool] = never,
+) -> Solution:
+    """Column generation and CP-SAT; its bound holds for any plan of as many moves."""
+    from allocenv.problems.vm.exact import solve_exact
+
+    began = perf_counter()
+    rules, limit = problem.rules, problem.max_moves
+    found = solve_exact(instance, rules, limit, seconds, target_of(problem, instance, start))
+    moves = order_moves(instance, rules, found.bin_of, found.variant_of)[:limit]
+    is_objective = not np.isfinite(rules.goal) and rules.move_price == 0
+    bound = found.bound if is_objective else -np.inf
+    return better(problem, instance, moves, "exact", perf_counter() - began, start, bound)
+
+
+SOLVERS: dict[str, Entry] = {
+    "greedy": Entry(solver("greedy", _greedy), "quick"),
+    "annealing": Entry(solver("annealing", _annealing), "anytime"),
+    "exact": Entry(_exact, "exact"),
+}
+
+
+def expert(problem: "VM", cluster: Cluster, steps: int) -> tuple[IntArray, FloatArray]:
+    """An optimal plan of at most `steps` moves, as actions [n, 2] and rewards [n]."""
+    from allocenv.problems.vm.exact import solve_exact
+
+    found = solve_exact(cluster, problem.rules, steps, EXPERT_SECONDS, workers=1)
+    moves = order_moves(cluster, problem.rules, found.bin_of, found.variant_of)[:steps]
+    actions = actions_of(problem, moves)
+    return actions, replay(problem, cluster, actions).rewards
+
+
+EXPERT_SECONDS = 60.0  # far more than it needs: a plan cut short would depend on the machine
