@@ -7,6 +7,7 @@ import gymnasium
 import pytest
 
 import allocenv
+from allocenv.problems import REGISTRY
 
 
 def run(code):
@@ -52,7 +53,7 @@ def test_an_unknown_problem_gets_a_hint(make):
 
 
 def test_every_problem_is_registered_with_both_entry_points():
-    for problem in allocenv.PROBLEMS.values():
-        spec = gymnasium.spec(f"allocenv/{problem.title}")
+    for line in REGISTRY.values():
+        spec = gymnasium.spec(f"allocenv/{line.title}")
         assert spec.entry_point
         assert spec.vector_entry_point

@@ -17,7 +17,6 @@ class Count(NamedTuple):
 class Countdown:
     """A problem of one number: every step takes one off it; slot 0 is there while it is even."""
 
-    title = "Countdown-v0"
     sizes = Sizes(slots=2, bins=1, variants=1, slot_features=1, bin_features=1, context=1, placement_features=1)
 
     def empty(self, n):

@@ -5,7 +5,7 @@ all are placed or after `steps`. With `single`, the items come one after the oth
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,7 +22,6 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class Toy:
-    title: ClassVar[str] = "Toy-v0"
     steps: int = 6
     single: bool = False
 
