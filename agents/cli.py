@@ -145,3 +145,7 @@ def main() -> None:
     except (ValueError, FileNotFoundError, NotADirectoryError, PermissionError) as error:
         typer.echo(f"Error: {error}", err=True)
         sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,3 +1,5 @@
+"""Puts the slow, obvious twins of `tests/reference` on the path."""
+
 import sys
 from pathlib import Path
 

@@ -111,5 +111,6 @@ def _moved_or_changed(replay: Replay, move: Move, vm: int, variant: int) -> Obst
         return Obstacle(ALREADY_THERE, f"{move.vm} is on {move.to_pm} already")
     if here != (move.from_pm, move.from_cells):
         place = f"{here[0]} {cells_text(here[1])}".strip()
-        return Obstacle(VM_ELSEWHERE, f"{move.vm} is on {place}, the plan found it on {move.from_pm}")
+        planned = f"{move.from_pm} {cells_text(move.from_cells)}".strip()
+        return Obstacle(VM_ELSEWHERE, f"{move.vm} is on {place}, the plan found it on {planned}")
     return None

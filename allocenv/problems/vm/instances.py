@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from allocenv.core.arrays import BoolArray, IntArray, LongArray
+from allocenv.core.kernel import kernel
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.objective import UNITS
 
@@ -243,21 +243,16 @@ def _arrive(
     """
     drawn: list[IntArray] = []
     places: list[IntArray] = []
+    best = np.empty((free.shape[0] * cluster.demand.shape[1], 2), np.int32)
     failed = 0
     while failed < _PATIENCE:
         picks = rng.integers(len(pool), size=_ARRIVALS)
         shapes = pool[picks].astype(np.int32)
-        where, n, failed = _best_fits(
-            cluster.demand,
-            cluster.n_variants,
-            free,
-            cores,
-            open_pms,
-            shapes,
-            rng.random(_ARRIVALS),
-            target,
-            failed,
-        )
+        where = np.empty((_ARRIVALS, 2), np.int32)
+        n, failed = _best_fits(
+            cluster.demand, cluster.n_variants, free, cores, open_pms, shapes, rng.random(_ARRIVALS), target, failed,
+            best, where,
+        )  # fmt: skip
         came = np.flatnonzero(where[:n, 0] >= 0)
         drawn.append(picks[came].astype(np.int32))
         places.append(where[came])
@@ -267,21 +262,20 @@ def _arrive(
     return chosen, Held(pool[chosen].astype(np.int32), where[:, 0], where[:, 1])
 
 
-@njit(cache=True, nogil=True)
-def _best_fits(demand, n_variants, free, cores, open_pms, shapes, ties, target, failed):
+@kernel
+def _best_fits(demand, n_variants, free, cores, open_pms, shapes, ties, target, failed, best, where):
     """Place arrivals until at most `target` is free or too many in a row find no room.
 
-    Returns the places [n, 2] (-1: no room), how many arrivals were looked at, and the last run of failures.
+    Writes the places (-1: no room); returns how many arrivals were looked at and the last run of failures.
     """
-    where = np.full((shapes.size, 2), -1, np.int32)
     left = 0
     for pm in range(free.shape[0]):
-        for row in cores:
-            left += max(free[pm, row], 0)
-    best = np.empty((free.shape[0] * demand.shape[1], 2), np.int32)
+        for k in range(cores.size):
+            left += free[pm, cores[k]]
     for i in range(shapes.size):
+        where[i, 0] = where[i, 1] = -1
         if left <= target or failed >= _PATIENCE:
-            return where, i, failed
+            return i, failed
         shape = shapes[i]
         n_best = 0
         least = np.int64(0)
@@ -289,12 +283,12 @@ def _best_fits(demand, n_variants, free, cores, open_pms, shapes, ties, target, 
             if not open_pms[pm]:
                 continue
             for variant in range(n_variants[shape]):
-                if not _has_room(free[pm], demand[shape, variant]):
+                if not _has_room(free, demand, pm, shape, variant):
                     continue
                 spare = np.int64(0)
-                for row in cores:
-                    if demand[shape, variant, row] > 0:
-                        spare += free[pm, row]
+                for k in range(cores.size):
+                    if demand[shape, variant, cores[k]] > 0:
+                        spare += free[pm, cores[k]]
                 if n_best == 0 or spare < least:
                     n_best = 0
                     least = spare
@@ -302,23 +296,24 @@ def _best_fits(demand, n_variants, free, cores, open_pms, shapes, ties, target, 
                     best[n_best, 0] = pm
                     best[n_best, 1] = variant
                     n_best += 1
+        failed += 1
         if n_best == 0:
-            failed += 1
             continue
         failed = 0
-        pm, variant = best[int(ties[i] * n_best)]
-        where[i] = pm, variant
+        pick = int(ties[i] * n_best)
+        where[i, 0], where[i, 1] = best[pick, 0], best[pick, 1]
         for r in range(free.shape[1]):
-            free[pm, r] -= demand[shape, variant, r]
-        for row in cores:
-            left -= demand[shape, variant, row]
-    return where, shapes.size, failed
+            free[where[i, 0], r] -= demand[shape, where[i, 1], r]
+        for k in range(cores.size):
+            left -= demand[shape, where[i, 1], cores[k]]
+    return shapes.size, failed
 
 
-@njit(cache=True, nogil=True)
-def _has_room(free, need):
-    for r in range(free.size):
-        if need[r] > free[r] and need[r] > 0:
+@kernel
+def _has_room(free, demand, pm, shape, variant):
+    for r in range(free.shape[1]):
+        need = demand[shape, variant, r]
+        if need > free[pm, r] and need > 0:
             return False
     return True
 

@@ -212,10 +212,14 @@ def plan_table(plan: Plan) -> Table:
     table.add_column("gain", justify="right")
     table.add_column("after", justify="right")
     table.add_column("reason")
+    # Where all machines have one cell, as nodes of Kubernetes do, naming it says nothing.
+    places = [cells for move in plan.moves for cells in (move.from_cells, move.to_cells)]
+    has_cells = any(cells not in ((), (0,)) for cells in places)
     for move, after in zip(plan.moves, plan.curve[1:], strict=True):
+        source, target = (cells_text(c) if has_cells else "" for c in (move.from_cells, move.to_cells))
         table.add_row(
             str(move.order), str(move.wave), move.vm, takes_text(move.takes),
-            f"{move.from_pm} {cells_text(move.from_cells)}", f"{move.to_pm} {cells_text(move.to_cells)}",
+            f"{move.from_pm} {source}".strip(), f"{move.to_pm} {target}".strip(),
             f"{move.gain:+.4f}", f"{after:.4f}", move.reason,
         )  # fmt: skip
     return table

@@ -88,7 +88,7 @@ def _annealing(
     problem: "VM", cluster: Cluster, seconds: float, seed: int, start: Solution | None, stop: Callable[[], bool]
 ) -> IntArray:
     return anneal(
-        cluster, problem.rules, problem.max_moves, seconds, seed, target_of(problem, cluster, start), stop=stop
+        cluster, problem.rules, problem.max_moves, seconds, seed, target_of(problem, cluster, start)
     ).moves
 
 
@@ -119,6 +119,9 @@ SOLVERS: dict[str, Entry] = {
 }
 
 
+EXPERT_SECONDS = 60.0  # far more than it needs: a plan cut short would depend on the machine
+
+
 def expert(problem: "VM", cluster: Cluster, steps: int) -> tuple[IntArray, FloatArray]:
     """An optimal plan of at most `steps` moves, as actions [n, 2] and rewards [n]."""
     from allocenv.problems.vm.exact import solve_exact
@@ -127,6 +130,3 @@ def expert(problem: "VM", cluster: Cluster, steps: int) -> tuple[IntArray, Float
     moves = order_moves(cluster, problem.rules, found.bin_of, found.variant_of)[:steps]
     actions = actions_of(problem, moves)
     return actions, replay(problem, cluster, actions).rewards
-
-
-EXPERT_SECONDS = 60.0  # far more than it needs: a plan cut short would depend on the machine

@@ -83,6 +83,8 @@ def _changes(replay: Replay, hosts: list[int], before: LongArray) -> list[Change
     for t, chunk in enumerate(rules.term_chunk):
         rows = rows_of_term(rules, t)
         for h, pm in enumerate(hosts):
+            if not replay.cluster.active[pm]:
+                continue
             if rules.term_nodes[t] == 1:
                 spots = [(cell, int(before[r, h]), int(after[r, h])) for cell, r in enumerate(rows)]
                 found = [Change(t, pm, k, (b // int(chunk), a // int(chunk)), (b, a)) for k, b, a in spots]
@@ -111,22 +113,24 @@ class _Later:
 
 def _reason(cluster: Cluster, rules: Rules, steps: Sequence[Step], i: int, later: _Later) -> str:
     step = steps[i]
-    if step.empties and (rules.empty_weight or not step.wins):
-        return f"empties {cluster.pm_ids[step.source]}"
+    source = cluster.pm_ids[step.source]
+    if step.empties and rules.empty_weight and cluster.active[step.source]:
+        return f"empties {source}"
     if step.wins and step.gain > 0:
         return _won(cluster, rules, step)
     for j in _after(i, [j for k in (*step.cells, WHOLE) for j in later.wins[step.source, k]]):
         win = next(win for win in steps[j].wins if win.pm == step.source)
         return f"a step towards {_chunk(cluster, rules, win)}, which move {j + 1} completes"
-    for j in _after(i, later.empties[step.source]):
-        return f"helps to empty {cluster.pm_ids[step.source]}, which move {j + 1} completes"
+    for j in _after(i, later.empties[step.source] if rules.empty_weight else []):
+        return f"helps to empty {source}, which move {j + 1} completes"
     for j in _after(i, later.comes[step.source]):
         if ((steps[j].needed > steps[j].room - step.left) & (steps[j].needed > 0)).any():
-            guest = cluster.vm_ids[steps[j].vm]
-            return f"makes room on {cluster.pm_ids[step.source]} for {guest} (move {j + 1})"
+            return f"makes room on {source} for {cluster.vm_ids[steps[j].vm]} (move {j + 1})"
     if not cluster.active[step.source]:
-        return f"takes it off {cluster.pm_ids[step.source]}, which is not active"
-    return "changes nothing that the objective counts" if abs(step.gain) < 1e-12 else "shifts free room"
+        return f"takes it off {source}, which is not active"
+    if step.wins:
+        return _won(cluster, rules, step)
+    return f"empties {source}" if step.empties else "changes nothing that the objective counts"
 
 
 def _after(i: int, found: list[int]) -> list[int]:

@@ -54,6 +54,7 @@ class _Wave:
         self.replay = replay
         self.host_cap = host_cap
         self.size = 0
+        self.alone = False  # nobody may join the first
         self.free = replay.free.copy()
         self.moving: set[int] = set()
         self.at_host: Counter[int] = Counter()
@@ -66,11 +67,12 @@ class _Wave:
         source = int(self.replay.bin_of[vm])
         groups = self.replay.groups(vm)
         touches = {("vm", vm), ("pm", pm), ("pm", source), *(("group", group) for group in groups)}
-        # The first is legal alone, even where it changes node on a host too full to hold the VM twice.
-        is_first = self.size == 0 and not self.waiting
-        if not is_first and (touches & self.waiting or not self._has_room(step, source)):
+        joins = not self.alone and not touches & self.waiting and self._has_room(step, source)
+        if not joins and (self.size or self.waiting):
             self.waiting |= touches
             return False
+        # The first is legal alone, even where it changes node on a host too full to hold the VM twice.
+        self.alone = not joins
         self.size += 1
         self.moving.add(vm)
         self.at_host.update({source, pm})

@@ -70,4 +70,5 @@ def assignment(cluster: Cluster, kinds: Kinds, after: LongArray) -> tuple[IntArr
 
 def moves_between(before: LongArray, after: LongArray) -> LongArray:
     """How many of each kind have to move: [Q]."""
-    return np.maximum(before - after, 0).sum((1, 2))
+    moves: LongArray = np.maximum(before - after, 0).sum((1, 2))
+    return moves

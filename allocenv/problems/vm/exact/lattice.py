@@ -298,8 +298,8 @@ class _Builder:
     def _pair(self, a: tuple[int, ...], b: tuple[int, ...]) -> float:
         """Gain of two cells together, given their marks."""
         pairs = [t for t in range(len(self.worth.chunk)) if self.rules.term_nodes[t] == 2]
-        gain = self.worth.emptied * float(a[0] == 1 and b[0] == 1)
-        return gain + sum(self.worth.chunk[t] * min(x, y) for t, x, y in zip(pairs, a[1:], b[1:], strict=True))
+        gain = self.worth.emptied * (a[0] == 1 and b[0] == 1)
+        return float(gain + sum(self.worth.chunk[t] * min(x, y) for t, x, y in zip(pairs, a[1:], b[1:], strict=True)))
 
     def _beyond_the_lattice(self) -> LongArray:
         """What else tells machines apart: room in relaxed resources, other VMs, group members, racks."""

@@ -106,7 +106,7 @@ def _knapsack(limit, size, at_most, worth, table):
                 continue
             a, b = s // span, s % span
             x = table[q, s]
-            for n in range(1, at_most[q] + 1):
+            for _ in range(at_most[q]):
                 a += size[q, 0]
                 b += size[q, 1]
                 x += worth[q]

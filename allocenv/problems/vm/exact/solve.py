@@ -7,8 +7,8 @@ import numpy as np
 
 from allocenv.core.arrays import IntArray, LongArray
 from allocenv.problems.vm.cluster import Cluster
-from allocenv.problems.vm.exact.columns import Generator
 from allocenv.problems.vm.exact.full_model import solve_model
+from allocenv.problems.vm.exact.generate import Generator
 from allocenv.problems.vm.exact.kinds import FIXED, Kinds, assignment, counts_of, kinds_of, moves_between
 from allocenv.problems.vm.exact.lattice import Lattice, lattice_of
 from allocenv.problems.vm.exact.worth import Worth, objective_of, worth_of
@@ -46,7 +46,7 @@ def solve_exact(
 ) -> Exact:
     """The best assignment that displaces at most `max_moves` VMs, found within `seconds` of wall time.
 
-    First column generation over machines (`columns.py`), where the cluster has a lattice; then, if a gap is
+    First column generation over machines (`generate.py`), where the cluster has a lattice; then, if a gap is
     left, one CP-SAT model of everything with `workers` threads. `start` (bin_of, variant_of) is an assignment
     known already; the result is at least as good. With a goal in the rules the fewest moves that reach it are
     sought; if it is out of reach, the lowest objective.
@@ -153,7 +153,7 @@ def _lowest(task: Task, plan: Plan) -> Result:
     worth, gain = task.worth, lambda value: (task.worth.base - value) / task.worth.unit
     if task.lattice is not None:
         generator = Generator(task.cluster, task.rules, worth, task.kinds, task.lattice, task.max_moves)
-        generator.add_plan(plan.after)
+        generator.pool.add_plan(plan.after)
         generator.run(task.deadline, gain(plan.value))
         bound = worth.base - worth.unit * generator.bound
         if plan.value > bound + TOLERANCE and perf_counter() < task.deadline:

@@ -64,7 +64,8 @@ def chunks_of(rules: Rules, free: LongArray) -> LongArray:
 
 def gain_of(rules: Rules, worth: Worth, free: LongArray, held: LongArray) -> Array:
     """The gain of each machine [n], given what is free [K*C + P, n] and how many VMs it holds [n]."""
-    return worth.chunk @ chunks_of(rules, free) + worth.emptied * (held == 0)
+    gain: Array = worth.chunk @ chunks_of(rules, free) + worth.emptied * (held == 0)
+    return gain
 
 
 def objective_of(cluster: Cluster, rules: Rules, bin_of: IntArray, variant_of: IntArray) -> float:

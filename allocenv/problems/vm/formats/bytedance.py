@@ -18,7 +18,7 @@ from allocenv.problems.vm.cluster import PM, VM, Cluster, ClusterError, Group, b
 from allocenv.problems.vm.formats.fields import Field, read_json
 
 
-def read_bytedance(path: Path, text: str | None = None) -> Cluster:
+def read_bytedance(path: str | Path, text: str | None = None) -> Cluster:
     """Read a snapshot.
 
     A PM whose `status` is not ACTIVE becomes inactive. Optional: `status`, `rack_id`, `allow_migration`

@@ -155,7 +155,7 @@ def scale(value: Decimal, unit: int, *, up: bool) -> int:
     return int((value * unit).to_integral_value(ROUND_CEILING if up else ROUND_FLOOR))
 
 
-def read_json(path: Path, text: str | None = None) -> Field:
+def read_json(path: str | Path, text: str | None = None) -> Field:
     """The document of a JSON file (or of its text, where that has been read already)."""
     source = str(path)
     try:
@@ -169,7 +169,7 @@ def read_json(path: Path, text: str | None = None) -> Field:
     return Field(source, "document", value)
 
 
-def read_rows(path: Path, text: str | None = None) -> tuple[list[str], list[Row]]:
+def read_rows(path: str | Path, text: str | None = None) -> tuple[list[str], list[Row]]:
     """The columns and the records of a CSV file with a header line. Blank lines are skipped."""
     source = str(path)
     lines = csv.reader(StringIO(read_text(path) if text is None else text, newline=""), strict=True)

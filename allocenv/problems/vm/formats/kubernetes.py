@@ -39,7 +39,7 @@ class _Pod:
     volumes: tuple[Field, ...]  # the persistent volumes it is bound to, as far as the file shows them
 
 
-def read_kubernetes(path: Path, text: str | None = None) -> Cluster:
+def read_kubernetes(path: str | Path, text: str | None = None) -> Cluster:
     """Read a snapshot. VM ids are namespace/name.
 
     A node is inactive where it is cordoned, not ready, or its pods request more than it offers (its
@@ -161,9 +161,8 @@ def _bound_volumes(items: Mapping[str, list[Field]]) -> dict[tuple[str, str], Fi
 def _volumes(spec: Field, namespace: str, pod: str, bound: Mapping[tuple[str, str], Field]) -> Iterable[Field]:
     for volume in spec.each_of("volumes"):
         claim = volume.find("persistentVolumeClaim")
-        if claim is not None:
-            name = claim.get("claimName").id()
-        else:  # the claim of a generic ephemeral volume is named after both
+        name = "" if claim is None else claim.get("claimName").id()
+        if volume.find("ephemeral"):  # its claim is named after both
             name = f"{pod}-{volume.get('name').id()}"
         if (namespace, name) in bound:
             yield bound[namespace, name]

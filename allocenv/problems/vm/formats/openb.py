@@ -45,7 +45,7 @@ class _Place(NamedTuple):
     gpus: tuple[int, ...]
 
 
-def read_openb(path: Path, time: int | None = None) -> Cluster:
+def read_openb(path: str | Path, time: int | None = None) -> Cluster:
     """Read the trace as if no pod had left, or at `time` (seconds of the trace) with those gone that had.
 
     `path` is the pod list, with the node list beside it, or the folder of both. Of several pod lists in a
@@ -55,7 +55,7 @@ def read_openb(path: Path, time: int | None = None) -> Cluster:
         InputError: a list that is missing or not the only one, a column that is missing, a cell that is not
             what its column holds.
     """
-    node_list, pod_list = _lists(path)
+    node_list, pod_list = _lists(Path(path))
     nodes = _nodes(node_list)
     pods = _pods(pod_list)
     if time is not None:

@@ -56,7 +56,7 @@ _FLAGS = {"": True, "true": True, "yes": True, "1": True, "false": False, "no": 
 _CELL = ("cpu", "memory_gib")
 
 
-def read_table(path: Path, vms: Path | None = None) -> Cluster:
+def read_table(path: str | Path, vms: str | Path | None = None) -> Cluster:
     """Read a snapshot from the folder of both files, from one of them in it, or from two files by any name.
 
     Raises:
@@ -64,9 +64,10 @@ def read_table(path: Path, vms: Path | None = None) -> Cluster:
             line and column), a VM without `numa_nodes` that its machine has no room for, or what
             `build_cluster` finds wrong.
     """
+    path = Path(path)
     folder = path if isdir(path) else path.parent
     pms_path = _one_of(folder, "pms") if vms is None else path
-    vms_path = _one_of(folder, "vms") if vms is None else vms
+    vms_path = _one_of(folder, "vms") if vms is None else Path(vms)
     header, pm_rows = _rows(pms_path, REQUIRED_COLUMNS, None)
     extended = [name for name in header if name not in PM_COLUMNS]
     for name in extended:
@@ -200,7 +201,7 @@ def _names(row: Row, column: str) -> list[str]:
     return [name.strip() for name in row[column].split(";") if name.strip()]
 
 
-def write_table(cluster: Cluster, folder: Path) -> None:
+def write_table(cluster: Cluster, folder: str | Path) -> None:
     """Write the snapshot as such a folder.
 
     Raises:
@@ -208,8 +209,8 @@ def write_table(cluster: Cluster, folder: Path) -> None:
             unequal within a machine, VMs that take no cell, a group that allows more than one.
     """
     _expect_expressible(cluster)
-    write_atomically(folder / "pms.csv", _csv(_pm_table(cluster)))
-    write_atomically(folder / "vms.csv", _csv(_vm_table(cluster)))
+    write_atomically(Path(folder) / "pms.csv", _csv(_pm_table(cluster)))
+    write_atomically(Path(folder) / "vms.csv", _csv(_vm_table(cluster)))
 
 
 def _expect_expressible(cluster: Cluster) -> None:

@@ -1,0 +1,127 @@
+"""Column generation over machines: a strong bound in tenths of a second, and the plan it leads to.
+
+A plan gives every machine one change (VMs in less VMs out). Machines know each other only through one balance
+per kind of VM and through the number of moves: prices on those split the problem into one small knapsack per
+machine (Dantzig and Wolfe, Operations Research 8, 1960; Gilmore and Gomory, Operations Research 9, 1961). At
+any prices, the machines' best changes together bound every plan; the best prices come from a linear program
+over the changes found so far; whole numbers of the same changes give the plan (price and branch).
+
+Where gains come in steps (one chunk, for a single fragment rate) the bound is rounded to a step, prices are
+multiples of 2^-20 and all sums are exact: a plan at the bound is then proven without trust in any solver.
+"""
+
+from math import ceil
+from time import perf_counter
+
+import numpy as np
+
+from allocenv.core.arrays import Array, LongArray
+from allocenv.problems.vm.cluster import Cluster
+from allocenv.problems.vm.exact.columns import Pool
+from allocenv.problems.vm.exact.kinds import Kinds
+from allocenv.problems.vm.exact.lattice import BOTH, Lattice
+from allocenv.problems.vm.exact.master import SLIP, Aim, Prices, linear_master, whole_master
+from allocenv.problems.vm.exact.pricing import best_changes
+from allocenv.problems.vm.exact.worth import Worth, grid_of
+from allocenv.problems.vm.objective import Rules
+
+
+class Generator:
+    """Bound and plans of one cluster, objective and limit of moves.
+
+    With `goal` (a gain) the fewest moves that reach it are sought, else the largest gain less the price of
+    moves with at most `max_moves`.
+    """
+
+    def __init__(
+        self,
+        cluster: Cluster,
+        rules: Rules,
+        worth: Worth,
+        kinds: Kinds,
+        lattice: Lattice,
+        max_moves: int,
+        goal: float | None = None,
+    ) -> None:
+        grid = grid_of(np.array([*worth.chunk, worth.emptied, *(() if goal else worth.move * kinds.cost)]))
+        if goal is not None:
+            worth = worth._replace(move=0.0)  # moves are counted, not paid
+            goal = ceil(goal / grid - 1e-6) * grid if grid else goal
+        self.aim = Aim(max_moves, goal, grid)
+        self.pool = Pool(cluster, rules, worth, kinds, lattice)
+        self.bound = np.inf if goal is None else 0.0  # on the gain less price; or on the moves to the goal
+        self.slack = np.inf  # how far below its type's best a column of a plan at the bound can be ...
+        self.prices = Prices(np.zeros(len(kinds.shape)), 0.0)  # ... at these prices
+        self._best = np.zeros(len(self.pool.n_of))
+        self._raw = self.bound
+        self._fixed = _arguments(self.pool)
+
+    def run(self, deadline: float, enough: float = np.nan) -> None:
+        """Generate columns until the bound is as good as it gets, or meets `enough`, which a known plan reaches."""
+        value = np.empty(len(self._best))
+        change = np.empty((len(value), len(self.pool.kinds.shape), 3), np.int64)
+        while perf_counter() < deadline:
+            linear, prices = linear_master(self.pool, self.aim)
+            best_changes(*self._fixed, prices.kind, prices.move + self.pool.toll, value, change)
+            self._tighten(prices, value)
+            new = self.pool.add(np.arange(len(value)), change.copy())
+            if new == 0 or not self._better(self.aim.rounded(linear)) or not self._better(enough):
+                return
+
+    def plan(self, deadline: float) -> LongArray | None:
+        """The best plan that whole numbers of the columns make, as counts [Q, N, V]; None: none found in time."""
+        columns = self.pool.columns
+        if np.isfinite(self.slack):
+            near = self._best[columns.type] - self.prices.worth(columns) <= self.slack + SLIP
+            if len(np.unique(columns.type[near])) == len(self._best):  # else no plan is at the bound
+                found = whole_master(self.pool, columns.only(near), self.aim, self.bound, deadline)
+                if found is not None:
+                    return found
+        return whole_master(self.pool, columns, self.aim, self.bound, deadline)
+
+    def _better(self, value: float) -> bool:
+        """Whether a value short of the bound could still become the bound."""
+        if np.isnan(value):
+            return True
+        return self.bound > value + SLIP if self.aim.goal is None else self.bound < value - SLIP
+
+    def _tighten(self, prices: Prices, value: Array) -> None:
+        """Use what the machines' best changes are worth together at these prices."""
+        total = float(self.pool.n_of @ value)
+        if self.aim.goal is None:
+            raw = total + prices.move * self.aim.max_moves
+            stronger = raw < self._raw
+        else:
+            raw = (self.aim.goal - total) / prices.move
+            stronger = raw > self._raw
+        if stronger:
+            self._raw, self.bound = raw, self.aim.rounded(raw)
+            self.prices, self._best = prices, value.copy()
+            unit = -1.0 if self.aim.goal is None else prices.move
+            self.slack = unit * (self.bound - raw)
+
+
+def _arguments(pool: Pool) -> tuple[Array, ...]:
+    """What of the cluster the pricing kernel takes, in its order."""
+    lattice = pool.lattice
+    held = lattice.held.transpose(0, 2, 1)  # [T, 3, Q]
+    both = np.broadcast_to((np.arange(3) == BOTH)[None, :, None], (len(held), 3, 1))
+    bundles, held_of = np.unique(
+        np.concatenate([both, held], 2).reshape(-1, held.shape[2] + 1), axis=0, return_inverse=True
+    )
+    return (
+        lattice.limit,
+        lattice.size,
+        (lattice.part_of == BOTH).any(1).astype(np.int64),
+        lattice.level,
+        held_of.reshape(len(held), 3),
+        np.ascontiguousarray(bundles[:, 1:]),
+        np.ascontiguousarray(bundles[:, 0]),
+        lattice.enters,
+        lattice.enters_of,
+        np.minimum(pool.kinds.before.sum((1, 2)), int(lattice.limit.sum()) + 1),
+        lattice.gain,
+        lattice.label,
+        lattice.gain_of,
+        lattice.joint,
+    )
