@@ -51,7 +51,7 @@ def test_in_next_step_mode_an_ended_row_restarts_in_place_of_its_next_step():
     envs = begin(n=2)
     envs.batch.state.steps_left[1] = 100
     for pair in PLACE:
-        seen, rewards, terminated, truncated, infos = envs.step(all_rows(pair, [2, 0]))
+        _, _, terminated, _, infos = envs.step(all_rows(pair, [2, 0]))
     assert terminated.tolist() == [True, False]
     assert infos["metrics"]["placed"].tolist() == [3.0, 0.0]
     assert infos["_metrics"].tolist() == infos["metrics"]["_placed"].tolist() == [True, False]
