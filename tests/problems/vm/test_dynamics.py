@@ -39,7 +39,7 @@ def act(batch, slot, pm, variant=0):
     return float(done.rewards[0]), bool(done.terminated[0]), bool(done.illegal[0])
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     snapshot=snapshots(),
     objective=st.sampled_from(OBJECTIVES),
