@@ -4,6 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Protocol
 
+from stable_baselines3.common.logger import Logger
+
+from allocenv.agents.config import RunConfig
 from allocenv.core.policy import Policy
 from allocenv.core.problem import Problem
 
@@ -29,9 +32,10 @@ class Agent(Protocol):
     """Something that learns to act on a problem."""
 
     Params: ClassVar[type[Any]]  # a frozen dataclass: the table [agent_params] of a config
+    config: RunConfig
 
-    def __init__(self, config: Any, problem: Problem, logger: Any) -> None:
-        """Build networks and environments from a RunConfig; curves go to the SB3 logger."""
+    def __init__(self, config: RunConfig, problem: Problem, logger: Logger) -> None:
+        """Build networks and environments; curves go to the SB3 logger."""
 
     @property
     def phases(self) -> tuple[Phase, ...]:

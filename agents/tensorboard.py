@@ -18,7 +18,7 @@ class Curves:
     """Writes the curves of one run. After a resume, events behind `last_step` are dropped when read back."""
 
     def __init__(self, folder: Path, agent: str, last_step: int | None = None) -> None:
-        self.folder = folder
+        self.folder, self.agent = folder, agent
         self._purge_step = None if last_step is None else last_step + 1
         output = _Output(str(folder / agent), self._purge_step)
         self.logger = Logger(str(folder), [output])
@@ -36,6 +36,8 @@ class Curves:
 
     def opponent(self, name: str, figures: Mapping[str, float], step: int) -> None:
         """A point of an opponent's line in the charts `eval/`."""
+        if name == self.agent:
+            raise ValueError(f"Expected the opponent to have another name than the agent, got {name!r}.")
         if name not in self._opponents:
             self._opponents[name] = SummaryWriter(str(self.folder / name), purge_step=self._purge_step)
         writer = self._opponents[name]

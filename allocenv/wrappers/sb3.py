@@ -84,7 +84,7 @@ class AllocVecEnv(VecEnv):
             self._returns[finished] = 0
             self._lengths[finished] = 0
             self._restart(finished)
-            seen = self.observe()
+            seen = self._seen
         return seen, rewards, dones, infos
 
     def action_masks(self) -> BoolArray:
@@ -155,12 +155,14 @@ class AllocVecEnv(VecEnv):
 
     def _restart(self, rows: list[int]) -> None:
         self.batch.restart(rows)
+        self.batch.observe_again(self._observation, rows)  # the arrays of `_seen` are its own
 
     def _carry_out(self, actions: Array) -> Outcome:
         return self.batch.step(as_pairs(actions, self.num_envs, self.problem.sizes))
 
     def _observe(self) -> dict[str, Array]:
-        return as_dict(self.batch.observe())
+        self._observation = self.batch.observe()
+        return as_dict(self._observation)
 
 
 class SequentialVecEnv(AllocVecEnv):
@@ -191,6 +193,7 @@ class SequentialVecEnv(AllocVecEnv):
 
     def _restart(self, rows: list[int]) -> None:
         self._halves.restart(rows)
+        self.observe()
 
     def _carry_out(self, actions: Array) -> Outcome:
         return self._halves.step(actions)

@@ -25,6 +25,10 @@ from allocenv.problems.vm.exact.pricing import best_changes
 from allocenv.problems.vm.exact.worth import Worth, grid_of
 from allocenv.problems.vm.objective import Rules
 
+_ATTEMPTS = 4  # to make a plan at the bound of columns near it
+_VARIATIONS = 10  # of the prices, between attempts
+_NOISE = 0.02  # of the prices, in gains, at the first attempt
+
 
 class Generator:
     """Bound and plans of one cluster, objective and limit of moves.
@@ -42,6 +46,7 @@ class Generator:
         lattice: Lattice,
         max_moves: int,
         goal: float | None = None,
+        seed: int = 0,
     ) -> None:
         grid = grid_of(np.array([*worth.chunk, worth.emptied, *(() if goal else worth.move * kinds.cost)]))
         if goal is not None:
@@ -55,6 +60,7 @@ class Generator:
         self._best = np.zeros(len(self.pool.n_of))
         self._raw = self.bound
         self._fixed = _arguments(self.pool)
+        self._rng = np.random.default_rng(seed)
 
     def run(self, deadline: float, enough: float = np.nan) -> None:
         """Generate columns until the bound is as good as it gets, or meets `enough`, which a known plan reaches."""
@@ -69,15 +75,32 @@ class Generator:
                 return
 
     def plan(self, deadline: float) -> LongArray | None:
-        """The best plan that whole numbers of the columns make, as counts [Q, N, V]; None: none found in time."""
-        columns = self.pool.columns
-        if np.isfinite(self.slack):
+        """The best plan found that whole numbers of columns make, as counts [Q, N, V]; None: none found.
+
+        First only columns that a plan at the bound can hold; while they make none, more of their kind are
+        looked for at prices a little off; in the end all columns, for the best plan they make.
+        """
+        for attempt in range(_ATTEMPTS):
+            columns = self.pool.columns
             near = self._best[columns.type] - self.prices.worth(columns) <= self.slack + SLIP
             if len(np.unique(columns.type[near])) == len(self._best):  # else no plan is at the bound
-                found = whole_master(self.pool, columns.only(near), self.aim, self.bound, deadline)
-                if found is not None:
+                found = whole_master(self.pool, columns.only(near), self.aim, self.bound, deadline, at_bound=True)
+                if found is not None or perf_counter() > deadline:
                     return found
-        return whole_master(self.pool, columns, self.aim, self.bound, deadline)
+            self._vary((attempt + 1) * _NOISE, deadline)
+        return whole_master(self.pool, self.pool.columns, self.aim, self.bound, deadline)
+
+    def _vary(self, noise: float, deadline: float) -> None:
+        """Add what machines would do at prices near the best ones."""
+        value = np.empty(len(self._best))
+        change = np.empty((len(value), len(self.pool.kinds.shape), 3), np.int64)
+        for _ in range(_VARIATIONS):
+            if perf_counter() > deadline:
+                return
+            kind = self.prices.kind + self._rng.normal(0.0, noise, len(self.prices.kind))
+            move = max(self.prices.move + self._rng.normal(0.0, noise), 0.0)
+            best_changes(*self._fixed, kind, move + self.pool.toll, value, change)
+            self.pool.add(np.arange(len(value)), change.copy())
 
     def _better(self, value: float) -> bool:
         """Whether a value short of the bound could still become the bound."""

@@ -73,17 +73,22 @@ def linear_master(pool: Pool, aim: Aim) -> tuple[float, Prices]:
     return value, Prices(np.rint(kind / ROUNDING) * ROUNDING, float(np.rint(move / ROUNDING) * ROUNDING))
 
 
-def whole_master(pool: Pool, columns: Columns, aim: Aim, bound: float, deadline: float) -> LongArray | None:
-    """The best plan from whole numbers of the columns, as counts [Q, N, V]; stops at the bound. None: none found."""
+def whole_master(
+    pool: Pool, columns: Columns, aim: Aim, bound: float, deadline: float, at_bound: bool = False
+) -> LongArray | None:
+    """The best plan from whole numbers of the columns, as counts [Q, N, V]; None: none found in time.
+
+    No plan can be better than the bound; with `at_bound` no other will do.
+    """
     from scipy.optimize import Bounds, LinearConstraint, milp
 
     cost = aim.cost(columns)
     equal = np.concatenate([pool.n_of, np.zeros(len(pool.live))])
     last = aim.max_moves if aim.goal is None else -aim.goal + SLIP
-    end = (-bound if aim.goal is None else bound) - SLIP
+    end = -bound if aim.goal is None else bound
     constraints = [
         LinearConstraint(_rows(pool, columns, aim), np.append(equal, -np.inf), np.append(equal, last)),
-        LinearConstraint(cost[None], end, np.inf),
+        LinearConstraint(cost[None], end - SLIP, end + SLIP if at_bound else np.inf),
     ]
     racks, room = pool.racks(columns)
     if len(room):

@@ -5,12 +5,12 @@ of a cell this is a knapsack, solved by dynamic programming; VMs on both cells s
 """
 
 import numpy as np
-from numba import njit
+from allocenv.core.kernel import allocating_kernel
 
 NEVER = -1e18
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def best_changes(
     limit, size, parts, level, held_of, bundles, bundle_part, enters, enters_of, supply, gain, label, gain_of, joint,
     price, toll, value, change,
@@ -89,7 +89,7 @@ def best_changes(
                     chosen[part], change[t, :, part])  # fmt: skip
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def _knapsack(limit, size, at_most, worth, table):
     """table[i, s]: largest worth of a choice among the first i kinds that takes exactly the levels s."""
     span = limit[1] + 1
@@ -117,7 +117,7 @@ def _knapsack(limit, size, at_most, worth, table):
                     table[q + 1, to] = x
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def _net(limit, leaving, coming, net, reach):
     """Best worth of each net change of the free levels, and the list of those within reach."""
     span = limit[1] + 1
@@ -143,7 +143,7 @@ def _net(limit, leaving, coming, net, reach):
     return n, top
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def _best_of_cell(limit, level, shift, net, reach, n_reach, gain, label, row, best, arg):
     """For each label, the best worth of a cell whose levels VMs on both cells change by `shift` as well."""
     width = 2 * limit[1] + 1
@@ -163,7 +163,7 @@ def _best_of_cell(limit, level, shift, net, reach, n_reach, gain, label, row, be
             arg[label[row, s]] = e
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def _decode(limit, size, leaving, coming, most_out, most_in, worth, price, chosen, change):
     """The change [Q] behind a net change of the levels."""
     span = limit[1] + 1
@@ -187,7 +187,7 @@ def _decode(limit, size, leaving, coming, most_out, most_in, worth, price, chose
         change[q] = n_in - n_out
 
 
-@njit(cache=True, nogil=True)
+@allocating_kernel
 def _taken(limit, size, at_most, worth, before, s):
     """How many of the last kind the best choice for the levels s holds, given the table `before` that kind."""
     span = limit[1] + 1

@@ -152,7 +152,7 @@ def _lowest(task: Task, plan: Plan) -> Result:
         return Result(plan, plan.value, plan.value)
     worth, gain = task.worth, lambda value: (task.worth.base - value) / task.worth.unit
     if task.lattice is not None:
-        generator = Generator(task.cluster, task.rules, worth, task.kinds, task.lattice, task.max_moves)
+        generator = Generator(task.cluster, task.rules, worth, task.kinds, task.lattice, task.max_moves, seed=task.seed)
         generator.pool.add_plan(plan.after)
         generator.run(task.deadline, gain(plan.value))
         bound = worth.base - worth.unit * generator.bound
@@ -178,7 +178,9 @@ def _reach_goal(task: Task, start: Plan, goal: float) -> Result | None:
     """The fewest moves to the goal (a gain); None where no plan within the limit of moves was found."""
     plan, bound = None, 0.0
     if task.lattice is not None:
-        generator = Generator(task.cluster, task.rules, task.worth, task.kinds, task.lattice, task.max_moves, goal)
+        generator = Generator(
+            task.cluster, task.rules, task.worth, task.kinds, task.lattice, task.max_moves, goal, task.seed
+        )
         generator.run(task.deadline)
         bound = generator.bound
         if bound > task.max_moves:

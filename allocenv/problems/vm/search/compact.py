@@ -241,7 +241,8 @@ def _numbered(first: Array, columns: Iterable[Array]) -> LongArray:
         if len(column) and (column != column[0]).any():
             codes = np.unique(column, return_inverse=True)[1].astype(np.int64)
             number = np.unique(number * (codes.max() + 1) + codes, return_inverse=True)[1]
-    return number
+    dense: LongArray = np.unique(number, return_inverse=True)[1].astype(np.int64)
+    return dense
 
 
 def _group_counts(cluster: Cluster) -> IntArray:
