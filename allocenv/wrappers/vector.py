@@ -118,7 +118,8 @@ class AllocVectorEnv(VectorEnv[Observed, Any, Array]):
         return tuple(render_row(self.batch, b, self.render_mode) for b in range(self.num_envs))
 
     def close_extras(self, **kwargs: Any) -> None:
-        self.batch.close()
+        if hasattr(self, "batch"):  # Gymnasium 1.2 closes what it collects, even what was never finished
+            self.batch.close()
 
     def _rows_to_reset(self, options: dict[str, Any]) -> list[int]:
         unknown = sorted(options.keys() - {"reset_mask", "instances"})

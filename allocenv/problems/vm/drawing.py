@@ -254,7 +254,8 @@ def _bin_names(view: View) -> list[str]:
     """The most that is left over in each bin, in units."""
     step = _step(view)
     last = max(-(-(view.chunk - step) // step), 1)
-    return [f"{i * step / view.unit:g}" for i in range(last + 1)]
+    digits = "g" if step % view.unit == 0 else ".2g"
+    return [f"{i * step / view.unit:{digits}}" for i in range(last + 1)]
 
 
 def _step(view: View) -> int:

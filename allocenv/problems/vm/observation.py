@@ -146,7 +146,7 @@ def count_buckets(rules, s, f, b, pm, sign):
             f.buckets[b, rest * N_BUCKETS // rules.term_chunk[0]] += sign
 
 
-@kernel
+@inlined
 def fewest_leavers(rules, s, b, k, pm, but):
     """Fewest movable VMs (not counting `but`, which has left) to leave cell k until a chunk more is whole.
 
@@ -251,7 +251,7 @@ def own_cells(rules, a, b, vm, cells):
     return first, second, other
 
 
-@kernel
+@inlined
 def refresh_slot(rules, s, f, b, vm, pm, cells, here):
     a = s.alloc
     x = rules.term_chunk[0]
