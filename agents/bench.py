@@ -10,10 +10,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from allocenv.agents.solvers import learnt_solver, shipped_solvers
 from allocenv.core.bench import Bar, Measured
+from allocenv.core.console import report_console
 from allocenv.core.files import write_atomically
 from allocenv.core.problem import Problem
 from allocenv.core.solver import Entry
@@ -70,12 +69,14 @@ def run_bench(problem_name: str, chosen: Sequence[str], out: Path) -> bool:
     unknown = [number for number in chosen if number not in {bar.number for bar in bars}]
     if unknown:
         raise ValueError(f"--bar: expected one of {', '.join(bar.number for bar in bars)}, got {unknown[0]!r}.")
-    console, session, results = Console(), BenchSession(problem_name), []
+    console, session, results = report_console(), BenchSession(problem_name), []
     console.print(f"{problem_name} on {machine()}", soft_wrap=True)
     for bar in bars:
         if chosen and bar.number not in chosen:
             continue
-        console.print(f"\n[bold]{bar.number}[/bold] {bar.promise}{f' ({bar.needs})' if bar.needs else ''}", soft_wrap=True)
+        console.print(
+            f"\n[bold]{bar.number}[/bold] {bar.promise}{f' ({bar.needs})' if bar.needs else ''}", soft_wrap=True
+        )
         began = time.perf_counter()
         measured = _measure(bar, session)
         verdict = "[green]met[/green]" if measured.passed else "[red]MISSED[/red]"

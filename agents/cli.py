@@ -78,6 +78,24 @@ def bench(
         raise typer.Exit(1)
 
 
+@app.command()
+def warm() -> None:
+    """Compile all kernels, about a minute; later starts find them on disk."""
+    from allocenv.problems import PROBLEMS
+
+    for name, problem in PROBLEMS.items():
+        typer.echo(f"{name}: compiling, once on this machine ...")
+        problem().warm_up()
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Option(help="Where everything is written.")] = Path("out/demo")) -> None:
+    """Train briefly, compare with heuristics, search and the optimum, plan, and draw the result."""
+    from allocenv.agents.demo import run_demo
+
+    run_demo(out)
+
+
 @app.command(name="list")
 def list_(problem: Annotated[str | None, typer.Argument(help="Say more about this one.")] = None) -> None:
     """Problems, agents, solvers, instance sets and shipped weights."""
@@ -115,6 +133,7 @@ def _mount_problem_commands() -> None:
     for group, text in (
         ("plan", "Real data in, a plan that can be carried out, with its bound and who found it."),
         ("check-plan", "Replay a plan against newer data and say what still holds."),
+        ("generate", "Write a made-up instance as a file that `plan` reads."),
     ):
         sub = typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None)
         for name, line in REGISTRY.items():

@@ -5,10 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from allocenv.agents.solvers import learnt_solver, shipped_solvers
 from allocenv.agents.toml import tomllib
+from allocenv.core.console import report_console
 from allocenv.core.files import write_atomically
 from allocenv.core.problem import Problem
 from allocenv.core.solver import Entry
@@ -35,7 +34,8 @@ def run_evaluation(
     chosen = list(base.instance_set(instances))[:limit]
     problem = base.holding([instance for _, instance in chosen])
     contenders = _contenders(problem_name, problem, against, agents, seconds)
-    console = Console()
+    console = report_console()
+    problem.warm_up()
     with console.status("") as status:
         rows = contest(
             problem,

@@ -1,4 +1,4 @@
-"""What `allocenv plan vm` and `allocenv check-plan vm` do: read, plan with progress, write, say."""
+"""What `allocenv plan vm`, `check-plan vm` and `generate vm` do: read, plan with progress, write, say."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,6 +10,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from allocenv.core.console import report_console
 from allocenv.core.files import write_atomically
 from allocenv.core.solver import Entry
 from allocenv.planner import Found, plan
@@ -17,9 +18,12 @@ from allocenv.problems.vm.check_plan import check_plan, repaired
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.export import STYLES, export_commands
 from allocenv.problems.vm.formats import read_cluster
+from allocenv.problems.vm.formats.bytedance import write_bytedance
+from allocenv.problems.vm.instances import calibrated
 from allocenv.problems.vm.plan_file import Plan, make_plan, plan_table, read_plan, write_plan
 from allocenv.problems.vm.planning import SOLVERS, moves_of
 from allocenv.problems.vm.problem import VM
+from allocenv.problems.vm.sources import MADE_UP
 
 Learnt = Callable[[Any], Mapping[str, Entry]]  # problem -> trained policies that plan for it
 Moves = list[tuple[int, int, int]]
@@ -43,7 +47,7 @@ class Wishes:
 
 def run_plan(input: Path, out: Path, wishes: Wishes, learnt: Learnt | None) -> None:
     """Plan and write the files into `out`."""
-    console = Console()
+    console = report_console()
     if wishes.export is not None and wishes.export not in STYLES:
         raise ValueError(f"--export: expected one of {', '.join(STYLES)}, got {wishes.export!r}.")
     if out.exists() and not out.is_dir():
@@ -52,6 +56,7 @@ def run_plan(input: Path, out: Path, wishes: Wishes, learnt: Learnt | None) -> N
     cluster = read_cluster(input, wishes.format)
     problem = VM.on(cluster, objective=wishes.objective, max_moves=wishes.max_moves, goal=wishes.goal)
     solvers = {**SOLVERS, **(learnt(problem) if learnt else {})}
+    problem.warm_up()
     found = _with_progress(console, problem, cluster, seconds, wishes.seed, solvers)
     moves: Moves = [(int(vm), int(pm), int(v)) for vm, pm, v in moves_of(problem, found.solution.actions)]
     document = make_plan(
@@ -88,6 +93,15 @@ def run_check(plan_file: Path, input: Path, repair: Path | None, format: str | N
     if repair is not None:
         console.print(f"Written: {', '.join(str(path) for path in write_plan(kept, repair))}", soft_wrap=True)
     return not failed
+
+
+def run_generate(out: Path, machines: int, kind: str, seed: int) -> None:
+    """Write a made-up cluster."""
+    if kind not in MADE_UP:
+        raise ValueError(f"--kind: expected one of {', '.join(MADE_UP)}, got {kind!r}.")
+    cluster = calibrated(machines, np.random.default_rng(seed), MADE_UP[kind])
+    write_atomically(out, write_bytedance(cluster))
+    Console().print(f"Written: {out} ({cluster.n_pms} PMs, {cluster.n_vms} VMs)", soft_wrap=True)
 
 
 def parse_seconds(text: str) -> float:
@@ -154,7 +168,7 @@ def _verdict(document: Plan, found: Found) -> str:
         done = f"{document.objective} {document.before:.4f} -> {document.after:.4f} by {len(document.moves)} moves"
     if found.proven:
         optimal = "proven optimal"
-    elif np.isfinite(found.bound):
+    elif 0 <= document.after - found.bound < abs(document.after):  # a looser bound says nothing
         optimal = f"at most {document.after - found.bound:.4f} above the optimum"
     else:
         optimal = "no bound known"

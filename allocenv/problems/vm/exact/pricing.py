@@ -5,6 +5,7 @@ of a cell this is a knapsack, solved by dynamic programming; VMs on both cells s
 """
 
 import numpy as np
+
 from allocenv.core.kernel import allocating_kernel
 
 NEVER = -1e18
