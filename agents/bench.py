@@ -6,6 +6,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -38,10 +39,8 @@ class BenchSession:
         """Train for so many minutes of wall time, from nothing, in a process of its own."""
         out = Path(tempfile.mkdtemp(prefix="allocenv-bench-"))
         command = ["allocenv", "train", str(ROOT / config), "--seed", str(seed), "--out", str(out), "--no-progress"]
-        try:
+        with suppress(subprocess.TimeoutExpired):  # the best checkpoint until then is what counts
             subprocess.run(command, timeout=minutes * 60, check=False)
-        except subprocess.TimeoutExpired:
-            pass  # the last checkpoint is what counts
         run = next(out.glob(f"{self.problem_name}/*/*"))
         return run, learnt_solver(str(run), self.problem_name, PROBLEMS[self.problem_name]())[1]
 

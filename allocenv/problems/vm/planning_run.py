@@ -13,7 +13,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from allocenv.core.console import report_console
 from allocenv.core.files import write_atomically
 from allocenv.core.solver import Entry
-from allocenv.planner import Found, plan
+from allocenv.planner import Found, plan, pruned
 from allocenv.problems.vm.check_plan import check_plan, repaired
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.export import STYLES, export_commands
@@ -58,7 +58,8 @@ def run_plan(input: Path, out: Path, wishes: Wishes, learnt: Learnt | None) -> N
     solvers = {**SOLVERS, **(learnt(problem) if learnt else {})}
     problem.warm_up()
     found = _with_progress(console, problem, cluster, seconds, wishes.seed, solvers)
-    moves: Moves = [(int(vm), int(pm), int(v)) for vm, pm, v in moves_of(problem, found.solution.actions)]
+    actions = pruned(problem, cluster, found.solution.actions)
+    moves: Moves = [(int(vm), int(pm), int(v)) for vm, pm, v in moves_of(problem, actions)]
     document = make_plan(
         cluster,
         problem.rules,
@@ -127,10 +128,11 @@ def _with_progress(
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(f"{cluster.n_pms} PMs, {cluster.n_vms} VMs: planning, at most {seconds:g} s")
-        return plan(
-            problem, cluster, seconds, seed, solvers=solvers,
-            listener=lambda at, who, cost: progress.update(task, description=f"{problem.objective} {cost:.4f} by {who}"),
-        )  # fmt: skip
+
+        def tell(at: float, who: str, cost: float) -> None:
+            progress.update(task, description=f"{problem.objective} {cost:.4f} by {who}")
+
+        return plan(problem, cluster, seconds, seed, solvers=solvers, listener=tell)
 
 
 def _write_extras(
