@@ -39,7 +39,9 @@ def train(
 
     overrides = list(set_ or []) + ([f"seed={seed}"] if seed is not None else [])
     settings = RunConfig.load(config, overrides)
-    held_out = HeldOut(settings.make_problem())
+    problem = settings.make_problem()
+    problem.warm_up()  # or the opponents would pay for compiling
+    held_out = HeldOut(problem)
     lines = opponents(held_out, {"greedy": 1.0, "annealing": 0.1, "exact": 5.0})
     result = run_training(settings, settings.folder(out), progress, resume, held_out, lines)
     typer.echo(f"{'Finished' if result.finished else 'Stopped'}: {result.folder} (best: {result.best or result.last})")
@@ -118,6 +120,31 @@ def show(
         raise ValueError(f"Expected a run folder, got {run}, which is not there.")
     command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(run), "--port", str(port)]
     raise typer.Exit(subprocess.call(command))
+
+
+@app.command()
+def curve(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    out: Annotated[Path, typer.Option(help="A PNG file.")] = Path("out/curve.png"),
+) -> None:
+    """Draw a run's learning curve, with the opponents as lines."""
+    from allocenv.agents.curve import draw_curve
+
+    draw_curve(run, out)
+    typer.echo(f"Written: {out}")
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run folder of a two-stage agent.")],
+    name: Annotated[str, typer.Option(help="Of the weights and their card, such as vm_two_stage.")],
+    out: Annotated[Path, typer.Option(help="Folder.")] = Path("agents/pretrained"),
+    which: Annotated[str, typer.Option(help="Checkpoint: best, last, or its name.")] = "best",
+) -> None:
+    """Write a run's weights as safetensors with a card: config, versions, seed, figures."""
+    from allocenv.agents.export import export_run
+
+    typer.echo(f"Written: {export_run(run, which, name, out)}")
 
 
 @app.command()
