@@ -80,6 +80,8 @@ class Generator:
         First only columns that a plan at the bound can hold; while they make none, more of their kind are
         looked for at prices a little off; in the end all columns, for the best plan they make.
         """
+        if not np.isfinite(self.slack):  # `run` had no time
+            return None
         for attempt in range(_ATTEMPTS):
             columns = self.pool.columns
             near = self._best[columns.type] - self.prices.worth(columns) <= self.slack + SLIP

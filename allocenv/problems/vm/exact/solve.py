@@ -160,7 +160,7 @@ def _lowest(task: Task, plan: Plan) -> Result:
             plan = _better(task, plan, generator.plan(task.deadline))
     if plan.value > bound + TOLERANCE and perf_counter() < task.deadline:
         found = solve_model(
-            task.cluster, task.rules, worth, task.kinds, task.max_moves, task.deadline - perf_counter(), plan.after,
+            task.cluster, task.rules, worth, task.kinds, task.max_moves, task.deadline, plan.after,
             bound=gain(bound) if bound > -np.inf else None, workers=task.workers, seed=task.seed,
         )  # fmt: skip
         if found is not None:
@@ -190,7 +190,7 @@ def _reach_goal(task: Task, start: Plan, goal: float) -> Result | None:
     if (plan is None or plan.moves > bound) and perf_counter() < task.deadline:
         hint = start.after if plan is None else plan.after
         found = solve_model(
-            task.cluster, task.rules, task.worth, task.kinds, task.max_moves, task.deadline - perf_counter(), hint,
+            task.cluster, task.rules, task.worth, task.kinds, task.max_moves, task.deadline, hint,
             goal=goal, bound=bound, workers=task.workers, seed=task.seed,
         )  # fmt: skip
         if found is not None:
