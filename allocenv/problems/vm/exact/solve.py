@@ -14,6 +14,7 @@ from allocenv.problems.vm.exact.lattice import Lattice, lattice_of
 from allocenv.problems.vm.exact.worth import Worth, objective_of, worth_of
 from allocenv.problems.vm.objective import Rules
 
+_SHARE = 0.6  # of the time for the bound
 TOLERANCE = 1e-9  # values nearer than this count as equal
 
 
@@ -154,7 +155,7 @@ def _lowest(task: Task, plan: Plan) -> Result:
     if task.lattice is not None:
         generator = Generator(task.cluster, task.rules, worth, task.kinds, task.lattice, task.max_moves, seed=task.seed)
         generator.pool.add_plan(plan.after)
-        generator.run(task.deadline, gain(plan.value))
+        generator.run(_part_of(task.deadline), gain(plan.value))
         bound = worth.base - worth.unit * generator.bound
         if plan.value > bound + TOLERANCE and perf_counter() < task.deadline:
             plan = _better(task, plan, generator.plan(task.deadline))
@@ -169,6 +170,11 @@ def _lowest(task: Task, plan: Plan) -> Result:
     return Result(plan, plan.value, min(bound, plan.value))
 
 
+def _part_of(deadline: float) -> float:
+    """When to stop generating columns, so that time is left to make a plan of them."""
+    return perf_counter() + _SHARE * (deadline - perf_counter())
+
+
 def _better(task: Task, plan: Plan, after: LongArray | None) -> Plan:
     """The plan in hand or the new one, whichever has the lower value."""
     return plan if after is None else min(plan, _plan(task, after), key=lambda p: p.value)
@@ -181,7 +187,7 @@ def _reach_goal(task: Task, start: Plan, goal: float) -> Result | None:
         generator = Generator(
             task.cluster, task.rules, task.worth, task.kinds, task.lattice, task.max_moves, goal, task.seed
         )
-        generator.run(task.deadline)
+        generator.run(_part_of(task.deadline))
         bound = generator.bound
         if bound > task.max_moves:
             return None
