@@ -60,11 +60,14 @@ def evaluate(
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value over the problem's parameters.")] = None,
     seed: int = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for rows.csv, rows.json and table.md.")] = None,
+    readme: Annotated[Path | None, typer.Option(help="Write the table between this file's table marks.")] = None,
 ) -> None:
     """Compare heuristics, search, exact solver and agents on the same fixed instances."""
     from allocenv.agents.evaluation import run_evaluation
 
-    run_evaluation(problem, instances, against, agent or [], seconds, limit, set_ or [], seed, out, sys.argv[1:])
+    run_evaluation(
+        problem, instances, against, agent or [], seconds, limit, set_ or [], seed, out, readme, sys.argv[1:]
+    )
 
 
 @app.command()

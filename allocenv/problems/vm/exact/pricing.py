@@ -6,6 +6,7 @@ More room is never worth less, so only changes that no other beats in room and w
 """
 
 import numpy as np
+
 from allocenv.core.kernel import allocating_kernel
 
 NEVER = -1e18
