@@ -32,7 +32,7 @@ class BenchSession:
 
     def learnt(self, problem: Problem) -> Mapping[str, Entry]:
         if self._shipped is None:
-            self._shipped = shipped_solvers(self.problem_name)
+            self._shipped = shipped_solvers(self.problem_name, problem)
         return self._shipped
 
     def trained(self, config: str, minutes: float, seed: int) -> tuple[Path, Any]:

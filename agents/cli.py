@@ -179,7 +179,7 @@ def _offer_learnt(context: typer.Context) -> None:
     def learnt(problem: Any) -> dict[str, Any]:
         from allocenv.agents.solvers import shipped_solvers
 
-        return dict(shipped_solvers(context.invoked_subcommand or ""))
+        return dict(shipped_solvers(context.invoked_subcommand or "", problem))
 
     context.obj = learnt
 

@@ -93,10 +93,10 @@ def _contenders(
     entries: dict[str, Entry] = {**problem.solvers, "planner": Entry(as_solver(problem.solvers), "none")}
     if against == "all":
         names = list(entries)
-        entries |= shipped_solvers(problem_name)
+        entries |= shipped_solvers(problem_name, problem)
         names += [name for name in entries if name not in names]
     else:
-        entries |= shipped_solvers(problem_name)
+        entries |= shipped_solvers(problem_name, problem)
         names = [name.strip() for name in against.split(",") if name.strip()]
         unknown = [name for name in names if name not in entries]
         if unknown:
