@@ -5,17 +5,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from stable_baselines3.common.logger import Logger
-
 from allocenv.agents.agent import Phase
-from allocenv.agents.config import RunConfig
 from allocenv.agents.sb3 import PPOAgent, PPOParams
 from allocenv.agents.two_stage.decoding import TwoStagePolicy
 from allocenv.agents.two_stage.imitation import Imitation, Imitator
 from allocenv.agents.two_stage.network import TwoStageNetwork, Widths
 from allocenv.agents.two_stage.ppo import StageTwo, TwoStageActorCritic, TwoStageBuffer
 from allocenv.core.policy import Policy
-from allocenv.core.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -54,10 +50,6 @@ class TwoStageAgent(PPOAgent):
     """Chooses a slot, then a placement for it; one network for instances of any size."""
 
     Params = TwoStageParams
-
-    def __init__(self, config: RunConfig, problem: Problem, logger: Logger) -> None:
-        super().__init__(config, problem, logger)
-        self.model.policy.network.train()
 
     @property
     def policy_class(self) -> type[TwoStageActorCritic]:  # type: ignore[override]
