@@ -13,6 +13,7 @@ from time import perf_counter
 
 import numpy as np
 
+from allocenv.core.arrays import IntArray
 from allocenv.core.problem import Instance, Problem
 from allocenv.core.replay import replay
 from allocenv.core.solver import Entry, Solution, Solver, never
@@ -179,3 +180,15 @@ def as_solver(solvers: Mapping[str, Entry], workers: int | None = None) -> Solve
         return Solution(best.actions, best.objective, found.bound, f"planner: {best.found_by}", found.seconds)
 
     return solve
+
+
+def pruned(problem: Problem, instance: Instance, actions: IntArray) -> IntArray:
+    """The actions less those without which the rest is as legal and ends no worse: [m, 2]."""
+    kept = np.asarray(actions, np.int32)
+    target = float(replay(problem, instance, kept).costs[-1])
+    for i in reversed(range(len(kept))):
+        fewer = np.delete(kept, i, axis=0)
+        found = replay(problem, instance, fewer)
+        if not found.illegal.any() and found.costs[-1] <= target + 1e-12:
+            kept = fewer
+    return kept

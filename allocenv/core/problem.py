@@ -121,6 +121,9 @@ class Problem(Protocol):
     def check(self, state: State, b: int) -> None:
         """Raise ValueError where row b breaks an invariant."""
 
+    def warm_up(self) -> None:
+        """Compile or load every kernel that planning needs, so that no time limit pays for it."""
+
     def holding(self, instances: Sequence[Instance]) -> "Problem":
         """The same problem with arrays large enough for these instances, which its episodes then begin at."""
 

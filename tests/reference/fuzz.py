@@ -54,8 +54,7 @@ def fuzz_documents(seed: int) -> Iterator[tuple[str, Files]]:
     """Mutated documents without end."""
     rng = random.Random(seed)
     samples = {
-        name: {Path(path).name: (_DATA / path).read_bytes() for path in paths}
-        for name, paths in _SAMPLES.items()
+        name: {Path(path).name: (_DATA / path).read_bytes() for path in paths} for name, paths in _SAMPLES.items()
     }
     names = list(samples)
     while True:
@@ -101,9 +100,7 @@ def run(n: int, seed: int) -> Counter[str]:
                 kept.mkdir(exist_ok=True)
                 for file, data in files.items():
                     (kept / file).write_bytes(data)
-                raise AssertionError(
-                    f"document {i} of seed {seed} ({name}, kept in {kept}): {error!r}"
-                ) from error
+                raise AssertionError(f"document {i} of seed {seed} ({name}, kept in {kept}): {error!r}") from error
             else:
                 counts[f"{name}: read"] += 1
                 if name in FORMATS:
@@ -146,9 +143,7 @@ def _mutated_json(data: bytes, rng: random.Random) -> bytes:
     for _ in range(1 + (rng.random() < 0.3)):
         document = _mutate(document, rng)
     text = json.dumps(document)
-    return (
-        text.replace(f'"{_DEEP}"', "[" * 100_000).replace(_LONG, "9" * 6000).encode("utf-8", "surrogatepass")
-    )
+    return text.replace(f'"{_DEEP}"', "[" * 100_000).replace(_LONG, "9" * 6000).encode("utf-8", "surrogatepass")
 
 
 def _mutate(document: Any, rng: random.Random) -> Any:
@@ -207,11 +202,7 @@ def _mutated_bytes(data: bytes, rng: random.Random) -> bytes:
         return data[: rng.randrange(len(data) + 1)]
     if action < 0.5:
         at = rng.randrange(len(data) + 1)
-        return (
-            data[:at]
-            + rng.choice([b"\x00", b"\xff", b'"', b"{", b"]", b",", b"\n", b"\xef\xbb\xbf"])
-            + data[at:]
-        )
+        return data[:at] + rng.choice([b"\x00", b"\xff", b'"', b"{", b"]", b",", b"\n", b"\xef\xbb\xbf"]) + data[at:]
     packed = gzip.compress(data, 1)
     if action < 0.7:
         return packed

@@ -1,6 +1,7 @@
 """Who plans rescheduling: greedy, annealing, exact and the sourced baselines, as solvers of the portfolio."""
 
 from collections.abc import Callable
+from functools import cache
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -87,9 +88,7 @@ def _greedy(
 def _annealing(
     problem: "VM", cluster: Cluster, seconds: float, seed: int, start: Solution | None, stop: Callable[[], bool]
 ) -> IntArray:
-    return anneal(
-        cluster, problem.rules, problem.max_moves, seconds, seed, target_of(problem, cluster, start)
-    ).moves
+    return anneal(cluster, problem.rules, problem.max_moves, seconds, seed, target_of(problem, cluster, start)).moves
 
 
 def _exact(
@@ -130,3 +129,15 @@ def expert(problem: "VM", cluster: Cluster, steps: int) -> tuple[IntArray, Float
     moves = order_moves(cluster, problem.rules, found.bin_of, found.variant_of)[:steps]
     actions = actions_of(problem, moves)
     return actions, replay(problem, cluster, actions).rewards
+
+
+@cache
+def warm_up() -> None:
+    """Run every solver once on a tiny cluster. Once in a process; the first time on a machine it compiles."""
+    from allocenv.problems.vm.problem import VM
+
+    problem = VM(n_pms=6, max_moves=3)
+    cluster = problem.draw(np.random.default_rng(0))
+    here = problem.holding([cluster])
+    for entry in SOLVERS.values():
+        entry.solver(here, cluster, 0.05, np.random.default_rng(0))

@@ -118,6 +118,11 @@ class VM:
 
         return expert(self, instance, steps)
 
+    def warm_up(self) -> None:
+        from allocenv.problems.vm.planning import warm_up
+
+        warm_up()
+
     def holding(self, instances: Sequence[Cluster]) -> "VM":
         return replace(self, source=Given(tuple(instances)))
 
