@@ -67,7 +67,8 @@ class TwoStageAgent(PPOAgent):
     @cached_property
     def imitator(self) -> Imitator:
         params = self.config.agent_params
-        problems = [replace(self.problem, **lesson) for lesson in params.lessons] or [self.problem]
+        problem: Any = self.problem  # a frozen dataclass, as every problem is
+        problems = [replace(problem, **lesson) for lesson in params.lessons] or [problem]
         return Imitator(self.network, problems, params.imitation, self.config.seed)
 
     def policy_arguments(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pytest
 
 from allocenv.agents.two_stage import solver as module
 from allocenv.agents.two_stage.decoding import TwoStagePolicy
-from allocenv.agents.two_stage.solver import TwoStageSolver, trajectory
+from allocenv.agents.two_stage.solver import GuidedSolver, TwoStageSolver, trajectory
 from allocenv.core.replay import replay
 from allocenv.core.solver import Solution
 
@@ -81,3 +81,19 @@ def test_it_ends_within_a_step_when_asked_to(problem, instance, network, monkeyp
     found = TwoStageSolver(network)(problem, instance, 60, RANDOM(0), stop=lambda: len(steps) >= asked_at)
     assert len(steps) == asked_at
     assert replay(problem, instance, found.actions).costs[-1] == found.objective
+
+
+def test_a_guided_search_begins_at_the_greedy_trajectory(problem, instance, network):
+    starts = []
+
+    def search(problem, instance, seconds, rng, start, stop):
+        starts.append(start)
+        return start
+
+    found = GuidedSolver(network, search)(problem, instance, 60, RANDOM(0))
+    objective, actions = trajectory(network, problem, instance, 1, None, lambda: False)
+    assert found is starts[0]
+    assert found.objective == objective
+    assert np.array_equal(found.actions, actions)
+    assert GuidedSolver(network, search)(problem, instance, 1e-9, RANDOM(0)).objective >= objective
+    assert len(starts) == 1  # no time was left to search
