@@ -32,13 +32,13 @@ class TwoStageSolver:
         stop: Callable[[], bool] = never,
     ) -> Solution:
         began = perf_counter()
-        best = trajectory(self.network, problem, instance, 1, None, lambda: False)
-        tried = 1
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
 
         def over() -> bool:
             return stop() or perf_counter() - began >= seconds
 
+        best = trajectory(self.network, problem, instance, 1, None, over)
+        tried = 1
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         while not over() and (self.trajectories is None or tried < self.trajectories):
             rows = ROWS if self.trajectories is None else min(ROWS, self.trajectories - tried)
             found = trajectory(self.network, problem, instance, rows, generator, over)
