@@ -18,7 +18,7 @@ import numpy as np
 from allocenv.core.arrays import Array, LongArray
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.exact.columns import Columns, Pool
-from allocenv.problems.vm.exact.kinds import Kinds
+from allocenv.problems.vm.exact.kinds import Kinds, moves_between
 from allocenv.problems.vm.exact.lattice import BOTH, Lattice
 from allocenv.problems.vm.exact.master import SLIP, Aim, Prices, linear_master, whole_master
 from allocenv.problems.vm.exact.pricing import best_changes
@@ -117,7 +117,8 @@ class Generator:
         aim = Aim(self.aim.max_moves, value, self.aim.grid)
         some = perf_counter() + (deadline - perf_counter()) * _SHARE
         fewer = whole_master(self.pool, self._near(slack), aim, max(self.aim.max_moves - spare, 0), some)
-        return after if fewer is None else fewer[1]
+        moves = int(moves_between(self.pool.kinds.before, after).sum())
+        return after if fewer is None or fewer[0] >= moves else fewer[1]
 
     def _near(self, slack: float) -> Columns:
         """The columns worth at most `slack` less than the best of their types."""

@@ -92,6 +92,8 @@ def whole_master(
         LinearConstraint(_rows(pool, columns, aim), np.append(equal, -np.inf), np.append(equal, last)),
         LinearConstraint(cost[None], end - SLIP, end + SLIP if at_bound else np.inf),
     ]
+    if aim.goal is not None:
+        constraints.append(LinearConstraint(columns.moves[None], -np.inf, aim.max_moves))
     racks, room = pool.racks(columns)
     if len(room):
         constraints.append(LinearConstraint(racks, -np.inf, room))
