@@ -89,7 +89,8 @@ def _greedy(
 def _annealing(
     problem: "VM", cluster: Cluster, seconds: float, seed: int, start: Solution | None, stop: Callable[[], bool]
 ) -> IntArray:
-    return anneal(cluster, problem.rules, problem.max_moves, seconds, seed, target_of(problem, cluster, start)).moves
+    known = target_of(problem, cluster, start)
+    return anneal(cluster, problem.rules, problem.max_moves, seconds, seed, known, stop=stop).moves
 
 
 def _exact(
