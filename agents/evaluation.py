@@ -11,8 +11,9 @@ from allocenv.core.console import report_console
 from allocenv.core.files import InputError, read_text, write_atomically
 from allocenv.core.problem import Problem
 from allocenv.core.solver import Entry
-from allocenv.evaluate.contest import Contender, Row, contest, within
+from allocenv.evaluate.contest import Contender, PolicySolver, Row, contest, within
 from allocenv.evaluate.table import markdown_table, terminal_table, write_rows
+from allocenv.heuristics import HEURISTICS
 from allocenv.planner import as_solver
 from allocenv.problems import make_problem
 
@@ -90,7 +91,8 @@ def _contenders(
     problem_name: str, problem: Problem, against: str, agents: Sequence[str], seconds: float
 ) -> Mapping[str, Contender]:
     """Name -> contender: the problem's solvers, the planner, shipped and trained agents."""
-    entries: dict[str, Entry] = {**problem.solvers, "planner": Entry(as_solver(problem.solvers), "none")}
+    entries = {"random": Entry(PolicySolver(HEURISTICS["random"]), "none")}
+    entries |= {**problem.solvers, "planner": Entry(as_solver(problem.solvers), "none")}
     if against == "all":
         names = list(entries)
         entries |= shipped_solvers(problem_name, problem)
