@@ -3,19 +3,17 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
+from allocenv.agents.config import read_problem
 from allocenv.agents.solvers import learnt_solver, shipped_solvers
-from allocenv.agents.toml import tomllib
 from allocenv.core.files import write_atomically
 from allocenv.core.problem import Problem
 from allocenv.core.solver import Entry
 from allocenv.evaluate.contest import Contender, Row, contest, within
 from allocenv.evaluate.table import markdown_table, terminal_table, write_rows
 from allocenv.planner import as_solver
-from allocenv.problems import make_problem
 
 
 def run_evaluation(
@@ -31,7 +29,7 @@ def run_evaluation(
     arguments: Sequence[str],
 ) -> list[Row]:
     """Compare on a named instance set, print the table, write it where asked for."""
-    base = make_problem(problem_name, **read_params(params))
+    base = read_problem(problem_name, params)
     chosen = list(base.instance_set(instances))[:limit]
     problem = base.holding([instance for _, instance in chosen])
     contenders = _contenders(problem_name, problem, against, agents, seconds)
@@ -51,20 +49,6 @@ def run_evaluation(
         write_atomically(out / "table.md", markdown_table(rows, command))
         console.print(f"Written: {out}/rows.csv, rows.json, table.md", soft_wrap=True)
     return rows
-
-
-def read_params(texts: Sequence[str]) -> dict[str, Any]:
-    """`key=value` texts; values as TOML, else as they stand."""
-    params: dict[str, Any] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise ValueError(f"--set: expected key=value, got {text!r}.")
-        try:
-            params[key.strip()] = tomllib.loads(f"x = {value}")["x"]
-        except tomllib.TOMLDecodeError:
-            params[key.strip()] = value.strip()
-    return params
 
 
 def _contenders(
