@@ -45,7 +45,7 @@ class Agent(Protocol):
         """Recent means worth showing beside the progress bar, such as `return`."""
 
     def policy(self) -> Policy:
-        """The agent as it would act when judged; it follows the weights as they change."""
+        """The agent as it would act when judged with the weights it has now."""
 
     def state_dict(self) -> dict[str, Any]:
         """Everything that decides what happens next, random generators of Python, numpy and torch excepted.

@@ -6,14 +6,14 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
 from allocenv.agents.solvers import learnt_solver, shipped_solvers
 from allocenv.core.bench import Bar, Measured
+from allocenv.core.console import report_console
 from allocenv.core.files import write_atomically
 from allocenv.core.problem import Problem
 from allocenv.core.solver import Entry
@@ -32,17 +32,15 @@ class BenchSession:
 
     def learnt(self, problem: Problem) -> Mapping[str, Entry]:
         if self._shipped is None:
-            self._shipped = shipped_solvers(self.problem_name)
+            self._shipped = shipped_solvers(self.problem_name, problem)
         return self._shipped
 
     def trained(self, config: str, minutes: float, seed: int) -> tuple[Path, Any]:
         """Train for so many minutes of wall time, from nothing, in a process of its own."""
         out = Path(tempfile.mkdtemp(prefix="allocenv-bench-"))
         command = ["allocenv", "train", str(ROOT / config), "--seed", str(seed), "--out", str(out), "--no-progress"]
-        try:
+        with suppress(subprocess.TimeoutExpired):  # the best checkpoint until then is what counts
             subprocess.run(command, timeout=minutes * 60, check=False)
-        except subprocess.TimeoutExpired:
-            pass  # the last checkpoint is what counts
         run = next(out.glob(f"{self.problem_name}/*/*"))
         return run, learnt_solver(str(run), self.problem_name, PROBLEMS[self.problem_name]())[1]
 
@@ -70,12 +68,14 @@ def run_bench(problem_name: str, chosen: Sequence[str], out: Path) -> bool:
     unknown = [number for number in chosen if number not in {bar.number for bar in bars}]
     if unknown:
         raise ValueError(f"--bar: expected one of {', '.join(bar.number for bar in bars)}, got {unknown[0]!r}.")
-    console, session, results = Console(), BenchSession(problem_name), []
+    console, session, results = report_console(), BenchSession(problem_name), []
     console.print(f"{problem_name} on {machine()}", soft_wrap=True)
     for bar in bars:
         if chosen and bar.number not in chosen:
             continue
-        console.print(f"\n[bold]{bar.number}[/bold] {bar.promise}{f' ({bar.needs})' if bar.needs else ''}", soft_wrap=True)
+        console.print(
+            f"\n[bold]{bar.number}[/bold] {bar.promise}{f' ({bar.needs})' if bar.needs else ''}", soft_wrap=True
+        )
         began = time.perf_counter()
         measured = _measure(bar, session)
         verdict = "[green]met[/green]" if measured.passed else "[red]MISSED[/red]"

@@ -39,7 +39,9 @@ def train(
 
     overrides = list(set_ or []) + ([f"seed={seed}"] if seed is not None else [])
     settings = RunConfig.load(config, overrides)
-    held_out = HeldOut(settings.make_problem())
+    problem = settings.make_problem()
+    problem.warm_up()  # or the opponents would pay for compiling
+    held_out = HeldOut(problem)
     lines = opponents(held_out, {"greedy": 1.0, "annealing": 0.1, "exact": 5.0})
     result = run_training(settings, settings.folder(out), progress, resume, held_out, lines)
     typer.echo(f"{'Finished' if result.finished else 'Stopped'}: {result.folder} (best: {result.best or result.last})")
@@ -58,11 +60,14 @@ def evaluate(
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value over the problem's parameters.")] = None,
     seed: int = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for rows.csv, rows.json and table.md.")] = None,
+    readme: Annotated[Path | None, typer.Option(help="Write the table between this file's table marks.")] = None,
 ) -> None:
     """Compare heuristics, search, exact solver and agents on the same fixed instances."""
     from allocenv.agents.evaluation import run_evaluation
 
-    run_evaluation(problem, instances, against, agent or [], seconds, limit, set_ or [], seed, out, sys.argv[1:])
+    run_evaluation(
+        problem, instances, against, agent or [], seconds, limit, set_ or [], seed, out, readme, sys.argv[1:]
+    )
 
 
 @app.command()
@@ -76,6 +81,24 @@ def bench(
 
     if not run_bench(problem, bar or [], out):
         raise typer.Exit(1)
+
+
+@app.command()
+def warm() -> None:
+    """Compile all kernels, about a minute; later starts find them on disk."""
+    from allocenv.problems import PROBLEMS
+
+    for name, problem in PROBLEMS.items():
+        typer.echo(f"{name}: compiling, once on this machine ...")
+        problem().warm_up()
+
+
+@app.command()
+def demo(out: Annotated[Path, typer.Option(help="Where everything is written.")] = Path("out/demo")) -> None:
+    """Train briefly, compare with heuristics, search and the optimum, plan, and draw the result."""
+    from allocenv.agents.demo import run_demo
+
+    run_demo(out)
 
 
 @app.command(name="list")
@@ -103,6 +126,31 @@ def show(
 
 
 @app.command()
+def curve(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    out: Annotated[Path, typer.Option(help="A PNG file.")] = Path("out/curve.png"),
+) -> None:
+    """Draw a run's learning curve, with the opponents as lines."""
+    from allocenv.agents.curve import draw_curve
+
+    draw_curve(run, out)
+    typer.echo(f"Written: {out}")
+
+
+@app.command()
+def export(
+    run: Annotated[Path, typer.Argument(help="A run folder of a two-stage agent.")],
+    name: Annotated[str, typer.Option(help="Of the weights and their card, such as vm_two_stage.")],
+    out: Annotated[Path, typer.Option(help="Folder.")] = Path("agents/pretrained"),
+    which: Annotated[str, typer.Option(help="Checkpoint: best, last, or its name.")] = "best",
+) -> None:
+    """Write a run's weights as safetensors with a card: config, versions, seed, figures."""
+    from allocenv.agents.export import export_run
+
+    typer.echo(f"Written: {export_run(run, which, name, out)}")
+
+
+@app.command()
 def data() -> None:
     """Where real data is looked for, what is there, its licence, and how to get it."""
     from allocenv.agents.listing import print_data
@@ -115,6 +163,7 @@ def _mount_problem_commands() -> None:
     for group, text in (
         ("plan", "Real data in, a plan that can be carried out, with its bound and who found it."),
         ("check-plan", "Replay a plan against newer data and say what still holds."),
+        ("generate", "Write a made-up instance as a file that `plan` reads."),
     ):
         sub = typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None)
         for name, line in REGISTRY.items():
@@ -130,7 +179,7 @@ def _offer_learnt(context: typer.Context) -> None:
     def learnt(problem: Any) -> dict[str, Any]:
         from allocenv.agents.solvers import shipped_solvers
 
-        return dict(shipped_solvers(context.invoked_subcommand or ""))
+        return dict(shipped_solvers(context.invoked_subcommand or "", problem))
 
     context.obj = learnt
 

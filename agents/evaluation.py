@@ -4,16 +4,17 @@ import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from rich.console import Console
-
 from allocenv.agents.config import read_problem
 from allocenv.agents.solvers import learnt_solver, shipped_solvers
-from allocenv.core.files import write_atomically
+from allocenv.core.console import report_console
+from allocenv.core.files import InputError, read_text, write_atomically
 from allocenv.core.problem import Problem
 from allocenv.core.solver import Entry
 from allocenv.evaluate.contest import Contender, Row, contest, within
 from allocenv.evaluate.table import markdown_table, terminal_table, write_rows
 from allocenv.planner import as_solver
+
+START, END = "<!-- table:start -->", "<!-- table:end -->"
 
 
 def run_evaluation(
@@ -26,6 +27,7 @@ def run_evaluation(
     params: Sequence[str],
     seed: int,
     out: Path | None,
+    readme: Path | None,
     arguments: Sequence[str],
 ) -> list[Row]:
     """Compare on a named instance set, print the table, write it where asked for."""
@@ -33,7 +35,8 @@ def run_evaluation(
     chosen = list(base.instance_set(instances))[:limit]
     problem = base.holding([instance for _, instance in chosen])
     contenders = _contenders(problem_name, problem, against, agents, seconds)
-    console = Console()
+    console = report_console()
+    problem.warm_up()
     with console.status("") as status:
         rows = contest(
             problem,
@@ -43,12 +46,28 @@ def run_evaluation(
             lambda row: status.update(f"{row.instance}: {row.contender} {row.objective:.4f} in {row.wall:.2f} s"),
         )
     console.print(terminal_table(rows, f"{problem_name}, {instances}: {len(chosen)} instances, {seconds:g} s each"))
+    table = markdown_table(rows, shlex.join(["allocenv", *arguments]))
     if out is not None:
         write_rows(rows, out)
-        command = shlex.join(["allocenv", *arguments])
-        write_atomically(out / "table.md", markdown_table(rows, command))
+        write_atomically(out / "table.md", table)
         console.print(f"Written: {out}/rows.csv, rows.json, table.md", soft_wrap=True)
+    if readme is not None:
+        write_between_marks(readme, table)
     return rows
+
+
+def write_between_marks(readme: Path, table: str) -> None:
+    """Put the table between `<!-- table:start -->` and `<!-- table:end -->` of a file.
+
+    Raises:
+        InputError: the file has no such marks.
+    """
+    text = read_text(readme)
+    before, start, rest = text.partition(START)
+    _, end, after = rest.partition(END)
+    if not start or not end:
+        raise InputError(str(readme), "table marks", "none", f"{START} and {END}")
+    write_atomically(readme, f"{before}{START}\n{table}{END}{after}")
 
 
 def _contenders(
@@ -58,10 +77,10 @@ def _contenders(
     entries: dict[str, Entry] = {**problem.solvers, "planner": Entry(as_solver(problem.solvers), "none")}
     if against == "all":
         names = list(entries)
-        entries |= shipped_solvers(problem_name)
+        entries |= shipped_solvers(problem_name, problem)
         names += [name for name in entries if name not in names]
     else:
-        entries |= shipped_solvers(problem_name)
+        entries |= shipped_solvers(problem_name, problem)
         names = [name.strip() for name in against.split(",") if name.strip()]
         unknown = [name for name in names if name not in entries]
         if unknown:

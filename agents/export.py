@@ -8,8 +8,34 @@ import torch
 from safetensors.torch import save
 
 from allocenv.agents.pretrained import FOLDER
+from allocenv.agents.train import load_agent
+from allocenv.agents.two_stage.agent import TwoStageAgent
 from allocenv.agents.two_stage.network import TwoStageNetwork
-from allocenv.core.files import write_atomically
+from allocenv.core.files import read_text, write_atomically
+
+
+def export_run(run: Path, which: str, name: str, folder: Path) -> Path:
+    """Write a run's checkpoint as `<name>.safetensors` with its card.
+
+    Raises:
+        ValueError: not the run of a two-stage agent.
+    """
+    agent = load_agent(run, which)
+    if not isinstance(agent, TwoStageAgent):
+        raise ValueError(f"{run}/config.toml: agent: found {agent.config.agent!r}, expected 'two_stage'.")
+    sessions = json.loads(read_text(run / "run.json"))["sessions"]
+    results = json.loads(read_text(run / "results.json"))["evaluations"]
+    card = {
+        "problem": agent.config.problem,
+        "agent": "two_stage",
+        "checkpoint": which,
+        "seed": agent.config.seed,
+        "command": f"allocenv train configs/{agent.config.problem}/{agent.config.name.split('-seed')[0]}.toml",
+        "config": agent.config.to_dict(),
+        "trained_with": sessions[-1],
+        "held_out": min(results, key=lambda entry: entry["objective"], default={}),
+    }
+    return export_weights(agent.network, name, card, folder)
 
 
 def export_weights(network: TwoStageNetwork, name: str, card: dict[str, Any], folder: Path = FOLDER) -> Path:

@@ -3,18 +3,18 @@
 from importlib import import_module
 from inspect import getdoc
 
-from rich.console import Console
 from rich.table import Table
 
 from allocenv.agents import AGENTS
 from allocenv.agents.pretrained import cards
+from allocenv.core.console import report_console
 from allocenv.core.data import data_folder
 from allocenv.problems import PROBLEMS, REGISTRY
 
 
 def print_all() -> None:
     """Problems, agents and shipped weights."""
-    console = Console()
+    console = report_console()
     table = Table("problem", "Gymnasium id", "what it is", title="Problems")
     for name, line in REGISTRY.items():
         summary = (getdoc(PROBLEMS[name]) or "").split("\n\n")[0].replace("\n", " ")
@@ -28,7 +28,7 @@ def print_all() -> None:
 def print_problem(name: str) -> None:
     """One problem: its documentation, sizes, solvers and instance sets."""
     problem = PROBLEMS.find(name)()
-    console = Console()
+    console = report_console()
     console.print(getdoc(type(problem)) or "", soft_wrap=True)
     console.print(f"\nSizes by default: {problem.sizes}")
     console.print(f"Solvers: {', '.join(f'{n} ({entry.part})' for n, entry in problem.solvers.items())}")
@@ -40,7 +40,7 @@ def print_problem(name: str) -> None:
 
 def print_data() -> None:
     """Every source of real data: where, licence, how to get it."""
-    console = Console()
+    console = report_console()
     folder = data_folder()
     console.print(f"Looked for in $ALLOCENV_DATA, else ../shared/data: {folder or 'nothing there'}", soft_wrap=True)
     table = Table("problem", "data", "licence", "how to get it", "here")

@@ -5,21 +5,25 @@ from pathlib import Path
 from allocenv.agents.pretrained import cards, two_stage_network
 from allocenv.agents.train import load_agent
 from allocenv.agents.two_stage.agent import TwoStageAgent
-from allocenv.agents.two_stage.solver import TwoStageSolver
+from allocenv.agents.two_stage.solver import GuidedSolver, TwoStageSolver
 from allocenv.core.problem import Problem
 from allocenv.core.solver import Entry, Solver
 from allocenv.evaluate.contest import PolicySolver
 
 
-def shipped_solvers(problem_name: str) -> dict[str, Entry]:
-    """The shipped two-stage policy: one greedy trajectory, and the best of many within the time."""
+def shipped_solvers(problem_name: str, problem: Problem) -> dict[str, Entry]:
+    """The shipped two-stage policy: one greedy trajectory, the best of many, and as the guide of the search."""
     if f"{problem_name}_two_stage" not in cards():
         return {}
     network = two_stage_network(problem_name)
-    return {
+    found = {
         "two_stage_greedy": Entry(TwoStageSolver(network, 1, "two_stage_greedy"), "quick"),
         "two_stage": Entry(TwoStageSolver(network), "anytime"),
     }
+    searches = [entry.solver for entry in problem.solvers.values() if entry.part == "anytime"]
+    if searches:
+        found["two_stage_guided"] = Entry(GuidedSolver(network, searches[0]), "none")
+    return found
 
 
 def learnt_solver(run: str, problem_name: str, problem: Problem) -> tuple[str, Solver]:

@@ -13,6 +13,7 @@ from time import perf_counter
 
 import numpy as np
 
+from allocenv.core.arrays import IntArray
 from allocenv.core.problem import Instance, Problem
 from allocenv.core.replay import replay
 from allocenv.core.solver import Entry, Solution, Solver, never
@@ -34,7 +35,7 @@ class Found:
     @property
     def proven(self) -> bool:
         """Whether nothing better exists."""
-        return self.solution.objective <= self.bound + 1e-9
+        return self.solution.optimal or self.solution.objective <= self.bound + 1e-9
 
 
 Listener = Callable[[float, str, float], None]  # told of every improvement: seconds, solver, objective
@@ -89,7 +90,9 @@ class _Portfolio:
         self.lock = threading.Lock()
         self.proven = threading.Event()
         nothing = np.zeros((0, 2), np.int32)
-        cost = float(replay(problem, instance, nothing).costs[0])
+        idle = replay(problem, instance, nothing)
+        cost = float(idle.costs[0])
+        self.rank = problem.rank(idle.costs, idle.rewards)
         self.found = Found(Solution(nothing, cost, found_by="nothing to do"), start=cost)
 
     @property
@@ -145,12 +148,16 @@ class _Portfolio:
         if checked.illegal.any():
             at = int(np.argmax(checked.illegal))
             raise ValueError(f"Solver {name} returned a plan whose action {at} is illegal; this is a bug.")
-        cost = float(checked.costs[-1])
+        cost, rank = float(checked.costs[-1]), self.problem.rank(checked.costs, checked.rewards)
         now = perf_counter() - self.began
         with self.lock:
             self.found.bound = max(self.found.bound, solution.bound)
-            if cost < self.found.solution.objective - 1e-12:
-                self.found.solution = Solution(solution.actions, cost, solution.bound, name, now)
+            better = rank < self.rank and not np.allclose(rank, self.rank, rtol=0.0, atol=1e-12)
+            if better or (solution.optimal and rank <= self.rank):
+                self.rank = rank
+                optimal = solution.optimal
+                self.found.solution = Solution(solution.actions, cost, solution.bound, name, now, optimal)
+            if better:
                 self.found.history.append((now, name, cost))
                 if self.listener is not None:
                     self.listener(now, name, cost)
@@ -179,3 +186,15 @@ def as_solver(solvers: Mapping[str, Entry], workers: int | None = None) -> Solve
         return Solution(best.actions, best.objective, found.bound, f"planner: {best.found_by}", found.seconds)
 
     return solve
+
+
+def pruned(problem: Problem, instance: Instance, actions: IntArray) -> IntArray:
+    """The actions less those without which the rest is as legal and ends no worse: [m, 2]."""
+    kept = np.asarray(actions, np.int32)
+    whole = replay(problem, instance, kept)
+    for i in reversed(range(len(kept))):
+        fewer = np.delete(kept, i, axis=0)
+        found = replay(problem, instance, fewer)
+        if not found.illegal.any() and found.costs[-1] <= whole.costs[-1] + 1e-12:
+            kept = fewer
+    return kept

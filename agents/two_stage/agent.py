@@ -5,17 +5,13 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from stable_baselines3.common.logger import Logger
-
 from allocenv.agents.agent import Phase
-from allocenv.agents.config import RunConfig
 from allocenv.agents.sb3 import PPOAgent, PPOParams
 from allocenv.agents.two_stage.decoding import TwoStagePolicy
 from allocenv.agents.two_stage.imitation import Imitation, Imitator
 from allocenv.agents.two_stage.network import TwoStageNetwork, Widths
 from allocenv.agents.two_stage.ppo import StageTwo, TwoStageActorCritic, TwoStageBuffer
 from allocenv.core.policy import Policy
-from allocenv.core.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -55,10 +51,6 @@ class TwoStageAgent(PPOAgent):
 
     Params = TwoStageParams
 
-    def __init__(self, config: RunConfig, problem: Problem, logger: Logger) -> None:
-        super().__init__(config, problem, logger)
-        self.model.policy.network.train()
-
     @property
     def policy_class(self) -> type[TwoStageActorCritic]:  # type: ignore[override]
         return TwoStageActorCritic
@@ -75,7 +67,8 @@ class TwoStageAgent(PPOAgent):
     @cached_property
     def imitator(self) -> Imitator:
         params = self.config.agent_params
-        problems = [replace(self.problem, **lesson) for lesson in params.lessons] or [self.problem]
+        problem: Any = self.problem  # a frozen dataclass, as every problem is
+        problems = [replace(problem, **lesson) for lesson in params.lessons] or [problem]
         return Imitator(self.network, problems, params.imitation, self.config.seed)
 
     def policy_arguments(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from allocenv.agents.two_stage.network import FORBIDDEN, N_SLOT_FIELDS, Trees, TwoStageNetwork, real_bins
+from allocenv.agents.two_stage.network import N_SLOT_FIELDS, Trees, TwoStageNetwork, real_bins
 from allocenv.core.arrays import BoolArray, IntArray
 from allocenv.core.batch import Batch
 from allocenv.core.problem import Observation
@@ -65,7 +65,7 @@ class TwoStagePolicy:
         if self.rng is None:
             return logits.argmax(-1)
         top, index = logits.topk(min(choices, logits.shape[-1]), dim=-1)
-        odds = (top / self.temperature).masked_fill(top <= FORBIDDEN, -torch.inf).softmax(-1)
+        odds = (top / self.temperature).softmax(-1)  # zero for what is forbidden
         drawn = torch.multinomial(odds, 1, generator=self.rng)
         drawn[0] = 0
         return index.gather(-1, drawn).squeeze(-1)
@@ -74,11 +74,11 @@ class TwoStagePolicy:
         last = self._memory
         if last is None or last.seen.slots.shape != seen.slots.shape or last.seen.bins.shape != seen.bins.shape:
             return self._afresh(seen)
-        touched = _touched_bins(last.seen, seen)
-        if touched.sum() * 4 > touched.size:
+        touched, loose = _changes(last.seen, seen)
+        if touched.sum() * 4 > touched.size or (loose.any() and not touched.any()):
             return self._afresh(seen)
         if touched.any():
-            self._renew(last.trees, seen, touched)
+            self._renew(last, seen, touched, loose)
         return Memory(seen, last.trees, last.real)
 
     def _afresh(self, seen: Observation) -> Memory:
@@ -86,27 +86,34 @@ class TwoStagePolicy:
         trees = self.network.encode_trees(torch.from_numpy(seen.slots), bins, torch.from_numpy(seen.slot_bin))
         return Memory(seen, trees, real_bins(bins))
 
-    def _renew(self, trees: Trees, seen: Observation, touched: BoolArray) -> None:
-        """Encode the touched bins [B, N] and their slots again, as one instance, into the trees kept."""
+    def _renew(self, memory: Memory, seen: Observation, touched: BoolArray, loose: BoolArray) -> None:
+        """Encode the touched bins [B, N], their slots and the loose ones [B, S] again, as one instance."""
         rows, bins = np.nonzero(touched)
         number = np.full(touched.shape, -1, np.int32)
         number[rows, bins] = np.arange(len(rows), dtype=np.int32)
         owner = np.where(seen.slot_bin >= 0, np.take_along_axis(number, np.maximum(seen.slot_bin, 0), 1), -1)
-        slot_rows, slots = np.nonzero(owner >= 0)
+        slot_rows, slots = np.nonzero((owner >= 0) | loose)
+        new_bins = torch.from_numpy(seen.bins[rows, bins])[None]
         fresh = self.network.encode_trees(
             torch.from_numpy(seen.slots[slot_rows, slots])[None],
-            torch.from_numpy(seen.bins[rows, bins])[None],
+            new_bins,
             torch.from_numpy(owner[slot_rows, slots])[None],
         )
-        for i, (kept, new) in enumerate(zip(trees, fresh, strict=True)):
+        for i, (kept, new) in enumerate(zip(memory.trees, fresh, strict=True)):
             where = (slot_rows, slots) if i < N_SLOT_FIELDS else (rows, bins)
             kept[where] = new[0]
+        memory.real[rows, bins] = real_bins(new_bins)[0]
 
 
-def _touched_bins(last: Observation, now: Observation) -> BoolArray:
-    """Bins whose tree differs between two observations: their own features, a slot's, or who they hold: [B, N]."""
+def _changes(last: Observation, now: Observation) -> tuple[BoolArray, BoolArray]:
+    """What to encode again after two observations.
+
+    Bins whose tree differs (their own features, a slot's, or who they hold) [B, N], and slots that differ and
+    that no bin holds now [B, S].
+    """
     touched: BoolArray = (last.bins != now.bins).any(-1)
-    rows, slots = np.nonzero((last.slots != now.slots).any(-1) | (last.slot_bin != now.slot_bin))
+    changed: BoolArray = (last.slots != now.slots).any(-1) | (last.slot_bin != now.slot_bin)
+    rows, slots = np.nonzero(changed)
     for holder in (last.slot_bin[rows, slots], now.slot_bin[rows, slots]):
         touched[rows[holder >= 0], holder[holder >= 0]] = True
-    return touched
+    return touched, changed & (now.slot_bin < 0)

@@ -168,7 +168,7 @@ class _Lesson:
         """The action of each row [B, 2], and whether it is the expert's, to be learnt."""
         wandering = self.wandering
         actions = np.tile(np.array(self.batch.problem.stop, np.int32), (self.batch.n, 1))
-        for b in np.flatnonzero(~self.ended):
+        for b in np.flatnonzero(~self.ended).tolist():
             if wandering[b]:
                 assert own is not None
                 actions[b] = own[b]

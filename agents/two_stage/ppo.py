@@ -63,8 +63,9 @@ class TwoStageActorCritic(ActorCriticPolicy):
 
     def _build(self, lr_schedule: Schedule) -> None:
         self.stage_two, self.network = self._given
-        self.features_extractor = torch.nn.Identity()
-        self.optimizer = self.optimizer_class(self.network.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
+        self.features_extractor = torch.nn.Identity()  # type: ignore[assignment]
+        optimizer: Any = self.optimizer_class
+        self.optimizer = optimizer(self.network.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
 
     def forward(self, obs: PyTorchObs, deterministic: bool = False) -> tuple[Tensor, Tensor, Tensor]:
         """Choose both stages: actions [B, 2], values [B], log-probabilities [B]."""

@@ -11,7 +11,7 @@ from allocenv.agents.two_stage.network import TwoStageNetwork
 from allocenv.core.arrays import Array, IntArray
 from allocenv.core.batch import Batch
 from allocenv.core.problem import Instance, Problem
-from allocenv.core.solver import Solution, never
+from allocenv.core.solver import Solution, Solver, never
 
 ROWS = 24  # trajectories side by side: enough to share the cost of a step, few enough for the processor's caches
 
@@ -32,13 +32,13 @@ class TwoStageSolver:
         stop: Callable[[], bool] = never,
     ) -> Solution:
         began = perf_counter()
-        best = trajectory(self.network, problem, instance, 1, None, lambda: False)
-        tried = 1
-        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
 
         def over() -> bool:
             return stop() or perf_counter() - began >= seconds
 
+        best = trajectory(self.network, problem, instance, 1, None, over)
+        tried = 1
+        generator = torch.Generator().manual_seed(int(rng.integers(2**62)))
         while not over() and (self.trajectories is None or tried < self.trajectories):
             rows = ROWS if self.trajectories is None else min(ROWS, self.trajectories - tried)
             found = trajectory(self.network, problem, instance, rows, generator, over)
@@ -47,6 +47,27 @@ class TwoStageSolver:
         if start is not None and start.objective <= best[0]:
             return start
         return Solution(best[1], best[0], found_by=self.name, seconds=perf_counter() - began)
+
+
+class GuidedSolver:
+    """A search that begins at the network's greedy trajectory instead of at nothing."""
+
+    def __init__(self, network: TwoStageNetwork, search: Solver, name: str = "two_stage_guided") -> None:
+        self.first, self.search = TwoStageSolver(network, 1, name), search
+
+    def __call__(
+        self,
+        problem: Problem,
+        instance: Instance,
+        seconds: float,
+        rng: np.random.Generator,
+        start: Solution | None = None,
+        stop: Callable[[], bool] = never,
+    ) -> Solution:
+        began = perf_counter()
+        guess = self.first(problem, instance, seconds, rng, start, stop)
+        left = seconds - (perf_counter() - began)
+        return self.search(problem, instance, left, rng, guess, stop) if left > 0 else guess
 
 
 def trajectory(

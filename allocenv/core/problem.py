@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, runtime_
 
 import numpy as np
 
-from allocenv.core.arrays import BoolArray, FloatArray, IntArray
+from allocenv.core.arrays import Array, BoolArray, FloatArray, IntArray
 
 if TYPE_CHECKING:
     from allocenv.core.solver import Entry
@@ -120,6 +120,12 @@ class Problem(Protocol):
 
     def check(self, state: State, b: int) -> None:
         """Raise ValueError where row b breaks an invariant."""
+
+    def rank(self, costs: Array, rewards: FloatArray) -> tuple[float, ...]:
+        """What plans are compared by, lower is better, given costs [n + 1] and rewards [n] along the plan."""
+
+    def warm_up(self) -> None:
+        """Compile or load every kernel that planning needs, so that no time limit pays for it."""
 
     def holding(self, instances: Sequence[Instance]) -> "Problem":
         """The same problem with arrays large enough for these instances, which its episodes then begin at."""

@@ -19,11 +19,12 @@ class Solution:
     bound: float = -np.inf  # no sequence of actions can get below it; -inf: unknown
     found_by: str = ""
     seconds: float = 0.0  # wall time until it was found
+    optimal: bool = False  # shown in another way than by `bound`: nothing ranks better
 
     @property
     def proven(self) -> bool:
         """Whether nothing better exists."""
-        return self.objective <= self.bound + 1e-9
+        return self.optimal or self.objective <= self.bound + 1e-9
 
 
 def never() -> bool:

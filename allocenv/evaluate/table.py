@@ -20,7 +20,7 @@ class Line(NamedTuple):
 
     contender: str
     objective: Interval
-    gap: Interval  # share above the best bound or best known of each instance
+    gap: float  # mean objective over the mean best known, less 1
     won: float  # share of instances on which nobody was better
     proven: int
     decisions: float
@@ -37,7 +37,7 @@ def lines(rows: Sequence[Row]) -> list[Line]:
 
 
 def _best_known(rows: Sequence[Row]) -> Mapping[str, float]:
-    """Per instance the lowest objective anybody reached, or the highest bound if that is tighter known."""
+    """Per instance the lowest objective anybody reached."""
     best: dict[str, float] = {}
     for row in rows:
         if row.legal:
@@ -46,22 +46,19 @@ def _best_known(rows: Sequence[Row]) -> Mapping[str, float]:
 
 
 def _line(name: str, rows: Sequence[Row], best: Mapping[str, float]) -> Line:
-    gaps = [_gap(row.objective, best[row.instance]) for row in rows]
+    above = np.array([row.objective - best[row.instance] for row in rows])
+    scale = abs(float(np.mean([best[row.instance] for row in rows])))
     return Line(
         contender=name,
         objective=mean_interval([row.objective for row in rows]),
-        gap=mean_interval(gaps),
-        won=float(np.mean([gap <= 1e-9 for gap in gaps])),
+        gap=float(above.mean()) / (scale or 1.0),
+        won=float(np.mean(above <= 1e-9)),
         proven=sum(row.objective <= row.bound + 1e-9 for row in rows),
         decisions=float(np.mean([row.decisions for row in rows])),
         wall=float(np.mean([row.wall for row in rows])),
         cpu=float(np.mean([row.cpu for row in rows])),
         legal=all(row.legal for row in rows),
     )
-
-
-def _gap(objective: float, best: float) -> float:
-    return (objective - best) / abs(best) if best else objective - best
 
 
 HEADERS = ("contender", "objective (95 %)", "gap to best", "best on", "proven", "decisions", "wall s", "cpu s")
@@ -73,7 +70,7 @@ def cells(line: Line, n_instances: int) -> tuple[str, ...]:
     return (
         name,
         str(line.objective),
-        f"{100 * line.gap.mean:.2f} %",
+        f"{100 * line.gap:.2f} %",
         f"{100 * line.won:.0f} %",
         f"{line.proven}/{n_instances}",
         f"{line.decisions:.1f}",

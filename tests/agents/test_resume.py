@@ -17,6 +17,7 @@ warnings.simplefilter("error")
 from allocenv.agents import checkpoint
 from allocenv.agents.config import RunConfig
 from allocenv.agents.train import train
+from allocenv.agents.two_stage.imitation import Imitator
 from allocenv.wrappers.sb3 import AllocVecEnv
 
 def kill_at(owner, name, count):
@@ -31,6 +32,8 @@ def kill_at(owner, name, count):
 moment, config, folder = sys.argv[1:]
 if moment == "in a rollout":
     kill_at(AllocVecEnv, "step_wait", 8 * 4 + 3)
+elif moment == "in a round of imitation":
+    kill_at(Imitator, "_learn", 3)  # the second of the second round's three
 else:
     kill_at(pathlib.Path, "rename", 3)  # the third checkpoint is on the disk, but not yet under its name
 train(RunConfig.load(config), folder, progress=False)
@@ -51,15 +54,22 @@ def same(a, b):
     return a == b
 
 
-@pytest.mark.parametrize("moment", ["in a rollout", "while a checkpoint is written"])
-def test_killed_with_sigkill(tiny, tmp_path, moment):
+@pytest.mark.parametrize(
+    ("agent", "moment", "every", "saved"),
+    [
+        ("ppo", "in a rollout", 32, (64, "ppo")),
+        ("ppo", "while a checkpoint is written", 32, (32, "ppo")),
+        ("two_stage", "in a round of imitation", 8, (8, "imitation")),
+    ],
+)
+def test_killed_with_sigkill(tiny, tmp_path, agent, moment, every, saved):
     file = tmp_path / "config.toml"
-    file.write_text(tiny(total_steps=112, learning_rate_decay=True).to_toml())
+    file.write_text(tiny(agent, total_steps=112, checkpoint_every=every, learning_rate_decay=True).to_toml())
     config = RunConfig.load(file)
     killed = subprocess.run([sys.executable, "-c", KILLED, moment, file, tmp_path / "killed"], check=False)
     assert killed.returncode == -signal.SIGKILL
-    last = Checkpoints(tmp_path / "killed/checkpoints").find("last")
-    assert read_header(last).step == (64 if moment == "in a rollout" else 32)
+    last = read_header(Checkpoints(tmp_path / "killed/checkpoints").find("last"))
+    assert (last.step, last.phase) == saved
     train(config, tmp_path / "killed", progress=False)
     train(config, tmp_path / "whole", progress=False)
     assert same(final(tmp_path / "killed"), final(tmp_path / "whole"))

@@ -40,15 +40,12 @@ def random_cluster(seed: int, n_pms: int = 6, n_vms: int = 24, n_cells: int = 2)
                 {"cpu": cores * 1000, "memory": cores * 2048},
                 {"gpu": takes * 1000},
                 movable=bool(rng.random() < 0.9),
-                may_run_on=frozenset(f"pm_{i}" for i in range(n_pms) if i % 2)
-                if rng.random() < 0.15
-                else None,
+                may_run_on=frozenset(f"pm_{i}" for i in range(n_pms) if i % 2) if rng.random() < 0.15 else None,
             )
         )
     names = [vm.id for vm in vms]
     groups = [
-        Group(tuple(rng.permutation(names)[:4].tolist()), scope, int(rng.integers(1, 3)))
-        for scope in ("host", "rack")
+        Group(tuple(rng.permutation(names)[:4].tolist()), scope, int(rng.integers(1, 3))) for scope in ("host", "rack")
     ]
     return build_cluster("random", pms, vms, groups)
 

@@ -5,16 +5,15 @@ moves; nothing was trained or tuned on it. Times are wall time.
 """
 
 import time
-from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
 import numpy as np
 
-from allocenv.core.bench import Bar, Measured, Session
 from allocenv.core.batch import Batch
+from allocenv.core.bench import Bar, Measured, Session
 from allocenv.core.replay import replay
-from allocenv.core.solver import Entry, Solution
+from allocenv.core.solver import Solution
 from allocenv.planner import plan
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.fuzzing import fuzz
@@ -80,7 +79,7 @@ def _legal_actions(batch: Batch, rng: np.random.Generator) -> list[Any]:
 def planner_gap(session: Session) -> Measured:
     """Bar 2: mean gap of the planner to the optimum at three time limits, and the exact solver's proofs."""
     best = np.array(optima())
-    _warm(session)
+    VM().warm_up()
     gaps, proven, walls = {}, 0, {}
     for seconds in (0.1, 1.0, 5.0):
         found = [plan(VM.on(c, max_moves=MOVES), c, seconds) for c in t1()]
@@ -102,7 +101,7 @@ def planner_gap(session: Session) -> Measured:
 def large(session: Session) -> Measured:
     """Bar 3: the Large snapshot."""
     cluster = real_snapshot("large")
-    _warm(session)
+    VM().warm_up()
     fifty = plan(VM.on(cluster, max_moves=50), cluster, 2.0)
     hundred = plan(VM.on(cluster, max_moves=100), cluster, 5.0)
     passed = fifty.solution.objective <= 0.57135 and hundred.solution.objective <= 0.5510
@@ -163,7 +162,9 @@ def transfer(session: Session) -> Measured:
         sums.setdefault(label, []).append((ours, greedy))
         if ours > greedy + 1e-9:
             worse.append(f"{label}: {ours:.4f} > {greedy:.4f}")
-    means = "; ".join(f"{k} {np.mean([o for o, _ in v]):.4f} (greedy {np.mean([g for _, g in v]):.4f})" for k, v in sums.items())
+    means = "; ".join(
+        f"{k} {np.mean([o for o, _ in v]):.4f} (greedy {np.mean([g for _, g in v]):.4f})" for k, v in sums.items()
+    )
     figure = f"{means}; worse on {len(worse)} of {len(cases)}{': ' + ', '.join(worse[:5]) if worse else ''}"
     return Measured(not worse, figure, {"worse": worse})
 
@@ -190,7 +191,9 @@ def consistency(session: Session) -> Measured:
     _random_walks_agree(problem)
     n = 100_000
     errors = fuzz(n, seed=0)
-    figure = f"random walks agree with rebuilds, for any threads and batch size; {n:,} fuzzed inputs, {len(errors)} failures"
+    figure = (
+        f"random walks agree with rebuilds, for any threads and batch size; {n:,} fuzzed inputs, {len(errors)} failures"
+    )
     return Measured(not errors, figure + (f": {errors[0]}" if errors else ""), {"failures": errors[:20]})
 
 
@@ -234,13 +237,6 @@ def _checked(problem: VM, cluster: Cluster, solution: Solution) -> float:
     if found.illegal.any():
         raise ValueError(f"{solution.found_by or 'A solver'} returned an illegal plan; this is a bug.")
     return float(found.costs[-1])
-
-
-def _warm(session: Session) -> None:
-    """Load every kernel once: a server that plans all day does not count it each time."""
-    cluster = t1()[0]
-    solvers: Mapping[str, Entry] = SOLVERS
-    plan(VM.on(cluster, max_moves=5), cluster, 2.0, solvers=solvers)
 
 
 BARS = (

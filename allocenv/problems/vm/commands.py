@@ -1,4 +1,4 @@
-"""The wording of `allocenv plan vm` and `allocenv check-plan vm`. What they do is in `planning_run.py`."""
+"""The wording of `allocenv plan vm`, `check-plan vm` and `generate vm`. What they do is in `planning_run.py`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -51,3 +51,17 @@ def check_plan_command(
 
     if not run_check(plan_file, input, repair, format):
         raise typer.Exit(1)
+
+
+def generate_command(
+    out: Annotated[Path, typer.Option(help="The file, in the ByteDance/VMR2L JSON schema.")],
+    machines: Annotated[int, typer.Option(min=1, help="Physical machines.")] = 280,
+    kind: Annotated[
+        str, typer.Option(help="calibrated, roomy, crowded, half_vms, double_vms or mixed_pms.")
+    ] = "calibrated",
+    seed: Annotated[int, typer.Option(help="Of all randomness.")] = 0,
+) -> None:
+    """Write a made-up cluster, calibrated to ByteDance's."""
+    from allocenv.problems.vm.planning_run import run_generate
+
+    run_generate(out, machines, kind, seed)

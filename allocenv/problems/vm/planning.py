@@ -1,6 +1,8 @@
 """Who plans rescheduling: greedy, annealing, exact and the sourced baselines, as solvers of the portfolio."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import cache
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -33,26 +35,22 @@ def solver(name: str, search: Search) -> Any:
     ) -> Solution:
         began = perf_counter()
         moves = search(problem, instance, seconds, int(rng.integers(2**31)), start, stop)
-        return better(problem, instance, moves, name, perf_counter() - began, start)
+        return better(problem, instance, moves, name, began, start)
 
     return solve
 
 
 def better(
-    problem: "VM",
-    instance: Cluster,
-    moves: IntArray,
-    name: str,
-    seconds: float,
-    start: Solution | None,
-    bound: float = -np.inf,
+    problem: "VM", instance: Cluster, moves: IntArray, name: str, began: float, start: Solution | None
 ) -> Solution:
-    """The moves as a solution, or the start where that is no worse (with the new bound)."""
+    """The moves as a solution, or the start where that ranks no worse."""
     actions = actions_of(problem, moves)
-    cost = float(replay(problem, instance, actions).costs[-1])
-    if start is not None and start.objective <= cost:
-        return Solution(start.actions, start.objective, bound, start.found_by, start.seconds)
-    return Solution(actions, cost, bound, name, seconds)
+    ours = replay(problem, instance, actions)
+    if start is not None:
+        theirs = replay(problem, instance, start.actions)
+        if problem.rank(theirs.costs, theirs.rewards) <= problem.rank(ours.costs, ours.rewards):
+            return start
+    return Solution(actions, float(ours.costs[-1]), found_by=name, seconds=perf_counter() - began)
 
 
 def actions_of(problem: "VM", moves: IntArray) -> IntArray:
@@ -87,9 +85,7 @@ def _greedy(
 def _annealing(
     problem: "VM", cluster: Cluster, seconds: float, seed: int, start: Solution | None, stop: Callable[[], bool]
 ) -> IntArray:
-    return anneal(
-        cluster, problem.rules, problem.max_moves, seconds, seed, target_of(problem, cluster, start)
-    ).moves
+    return anneal(cluster, problem.rules, problem.max_moves, seconds, seed, target_of(problem, cluster, start)).moves
 
 
 def _exact(
@@ -107,9 +103,11 @@ def _exact(
     rules, limit = problem.rules, problem.max_moves
     found = solve_exact(instance, rules, limit, seconds, target_of(problem, instance, start))
     moves = order_moves(instance, rules, found.bin_of, found.variant_of)[:limit]
-    is_objective = not np.isfinite(rules.goal) and rules.move_price == 0
-    bound = found.bound if is_objective else -np.inf
-    return better(problem, instance, moves, "exact", perf_counter() - began, start, bound)
+    solution = better(problem, instance, moves, "exact", began, start)
+    if not np.isfinite(rules.goal) and rules.move_price == 0:
+        return replace(solution, bound=found.bound)
+    reached = replay(problem, instance, solution.actions).costs[-1] <= found.objective + 1e-9
+    return replace(solution, optimal=bool(found.proven and reached and len(solution.actions) <= len(moves)))
 
 
 SOLVERS: dict[str, Entry] = {
@@ -130,3 +128,15 @@ def expert(problem: "VM", cluster: Cluster, steps: int) -> tuple[IntArray, Float
     moves = order_moves(cluster, problem.rules, found.bin_of, found.variant_of)[:steps]
     actions = actions_of(problem, moves)
     return actions, replay(problem, cluster, actions).rewards
+
+
+@cache
+def warm_up() -> None:
+    """Run every solver once on a tiny cluster. Once in a process; the first time on a machine it compiles."""
+    from allocenv.problems.vm.problem import VM
+
+    problem = VM(n_pms=6, max_moves=3)
+    cluster = problem.draw(np.random.default_rng(0))
+    here = problem.holding([cluster])
+    for entry in SOLVERS.values():
+        entry.solver(here, cluster, 0.05, np.random.default_rng(0))

@@ -1,4 +1,4 @@
-"""What `allocenv plan vm` and `allocenv check-plan vm` do: read, plan with progress, write, say."""
+"""What `allocenv plan vm`, `check-plan vm` and `generate vm` do: read, plan with progress, write, say."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -10,16 +10,20 @@ import numpy as np
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from allocenv.core.console import report_console
 from allocenv.core.files import write_atomically
 from allocenv.core.solver import Entry
-from allocenv.planner import Found, plan
+from allocenv.planner import Found, plan, pruned
 from allocenv.problems.vm.check_plan import check_plan, repaired
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.export import STYLES, export_commands
 from allocenv.problems.vm.formats import read_cluster
+from allocenv.problems.vm.formats.bytedance import write_bytedance
+from allocenv.problems.vm.instances import calibrated
 from allocenv.problems.vm.plan_file import Plan, make_plan, plan_table, read_plan, write_plan
 from allocenv.problems.vm.planning import SOLVERS, moves_of
 from allocenv.problems.vm.problem import VM
+from allocenv.problems.vm.sources import MADE_UP
 
 Learnt = Callable[[Any], Mapping[str, Entry]]  # problem -> trained policies that plan for it
 Moves = list[tuple[int, int, int]]
@@ -43,7 +47,7 @@ class Wishes:
 
 def run_plan(input: Path, out: Path, wishes: Wishes, learnt: Learnt | None) -> None:
     """Plan and write the files into `out`."""
-    console = Console()
+    console = report_console()
     if wishes.export is not None and wishes.export not in STYLES:
         raise ValueError(f"--export: expected one of {', '.join(STYLES)}, got {wishes.export!r}.")
     if out.exists() and not out.is_dir():
@@ -52,8 +56,10 @@ def run_plan(input: Path, out: Path, wishes: Wishes, learnt: Learnt | None) -> N
     cluster = read_cluster(input, wishes.format)
     problem = VM.on(cluster, objective=wishes.objective, max_moves=wishes.max_moves, goal=wishes.goal)
     solvers = {**SOLVERS, **(learnt(problem) if learnt else {})}
+    problem.warm_up()
     found = _with_progress(console, problem, cluster, seconds, wishes.seed, solvers)
-    moves: Moves = [(int(vm), int(pm), int(v)) for vm, pm, v in moves_of(problem, found.solution.actions)]
+    actions = pruned(problem, cluster, found.solution.actions)
+    moves: Moves = [(int(vm), int(pm), int(v)) for vm, pm, v in moves_of(problem, actions)]
     document = make_plan(
         cluster,
         problem.rules,
@@ -90,6 +96,15 @@ def run_check(plan_file: Path, input: Path, repair: Path | None, format: str | N
     return not failed
 
 
+def run_generate(out: Path, machines: int, kind: str, seed: int) -> None:
+    """Write a made-up cluster."""
+    if kind not in MADE_UP:
+        raise ValueError(f"--kind: expected one of {', '.join(MADE_UP)}, got {kind!r}.")
+    cluster = calibrated(machines, np.random.default_rng(seed), MADE_UP[kind])
+    write_atomically(out, write_bytedance(cluster))
+    Console().print(f"Written: {out} ({cluster.n_pms} PMs, {cluster.n_vms} VMs)", soft_wrap=True)
+
+
 def parse_seconds(text: str) -> float:
     """`5s`, `500ms`, `2m` or a plain number of seconds."""
     for unit, scale in (("ms", 1e-3), ("s", 1.0), ("m", 60.0)):
@@ -113,10 +128,11 @@ def _with_progress(
     columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task(f"{cluster.n_pms} PMs, {cluster.n_vms} VMs: planning, at most {seconds:g} s")
-        return plan(
-            problem, cluster, seconds, seed, solvers=solvers,
-            listener=lambda at, who, cost: progress.update(task, description=f"{problem.objective} {cost:.4f} by {who}"),
-        )  # fmt: skip
+
+        def tell(at: float, who: str, cost: float) -> None:
+            progress.update(task, description=f"{problem.objective} {cost:.4f} by {who}")
+
+        return plan(problem, cluster, seconds, seed, solvers=solvers, listener=tell)
 
 
 def _write_extras(
@@ -154,7 +170,7 @@ def _verdict(document: Plan, found: Found) -> str:
         done = f"{document.objective} {document.before:.4f} -> {document.after:.4f} by {len(document.moves)} moves"
     if found.proven:
         optimal = "proven optimal"
-    elif np.isfinite(found.bound):
+    elif 0 <= document.after - found.bound < abs(document.after):  # a looser bound says nothing
         optimal = f"at most {document.after - found.bound:.4f} above the optimum"
     else:
         optimal = "no bound known"

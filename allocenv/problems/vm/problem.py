@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from allocenv.core import resource_state
-from allocenv.core.arrays import BoolArray, FloatArray, IntArray
+from allocenv.core.arrays import Array, BoolArray, FloatArray, IntArray
 from allocenv.core.problem import Observation, Outcome, Sizes
 from allocenv.core.solver import Entry
 from allocenv.problems.vm import drawing, dynamics, episode, observation
@@ -122,6 +122,19 @@ class VM:
         from allocenv.problems.vm.planning import expert
 
         return expert(self, instance, steps)
+
+    def rank(self, costs: Array, rewards: FloatArray) -> tuple[float, ...]:
+        """The objective; with a price on moves the return; with a goal first that, then the number of moves."""
+        if self.goal is not None:
+            return max(float(costs[-1]) - self.goal, 0.0), float(len(rewards)), float(costs[-1])
+        if self.move_price > 0:
+            return (-float(rewards.sum()),)
+        return (float(costs[-1]),)
+
+    def warm_up(self) -> None:
+        from allocenv.problems.vm.planning import warm_up
+
+        warm_up()
 
     def holding(self, instances: Sequence[Cluster]) -> "VM":
         return replace(self, source=Given(tuple(instances)))

@@ -32,9 +32,7 @@ from allocenv.problems.vm.replay import (
 
 
 def plan_of(cluster: Cluster, moves: list[tuple[int, int, int]], text: str = "cpu:16") -> Plan:
-    rules = compile_rules(
-        Objective.parse(text), cluster.n_cells, cluster.cell_resources, cluster.host_resources
-    )
+    rules = compile_rules(Objective.parse(text), cluster.n_cells, cluster.cell_resources, cluster.host_resources)
     return make_plan(cluster, rules, text, moves)
 
 

@@ -45,21 +45,15 @@ def test_the_manifests_are_yaml() -> None:
 
 def test_virtual_machines_migrate_to_a_named_node() -> None:
     lines = export_commands(PLAN, "virtctl").splitlines()
-    assert lines[2].startswith(
-        "virtctl migrate web-1 -n shop --addedNodeSelector kubernetes.io/hostname=n2  # "
-    )
-    assert lines[4].startswith(
-        "virtctl migrate my-vm -n vms --addedNodeSelector 'kubernetes.io/hostname=n 3'  # "
-    )
+    assert lines[2].startswith("virtctl migrate web-1 -n shop --addedNodeSelector kubernetes.io/hostname=n2  # ")
+    assert lines[4].startswith("virtctl migrate my-vm -n vms --addedNodeSelector 'kubernetes.io/hostname=n 3'  # ")
     assert lines[5].startswith("# move 3: shop/web-2 stays on n2")
 
 
 def test_servers_migrate_wave_by_wave() -> None:
     lines = export_commands(PLAN, "openstack").splitlines()
     assert lines[1] == "# wave 1"
-    assert lines[2].startswith(
-        "openstack --os-compute-api-version 2.30 server migrate --live-migration --host n2 "
-    )
+    assert lines[2].startswith("openstack --os-compute-api-version 2.30 server migrate --live-migration --host n2 ")
     assert lines[3] == "wait"
     assert "--host 'n 3' --wait vms/virt-launcher-my-vm-x7k2p &" in lines[5]
     assert lines[-1] == "wait"

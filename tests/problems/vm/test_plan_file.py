@@ -29,9 +29,7 @@ SAMPLE = Path(__file__).parents[2] / "data" / "vm" / "plan.json"
 
 
 def rules_of(cluster: Cluster, text: str) -> Rules:
-    return compile_rules(
-        Objective.parse(text), cluster.n_cells, cluster.cell_resources, cluster.host_resources
-    )
+    return compile_rules(Objective.parse(text), cluster.n_cells, cluster.cell_resources, cluster.host_resources)
 
 
 def plan_of(cluster: Cluster, text: str, moves: list[tuple[int, int, int]], **extra) -> Plan:

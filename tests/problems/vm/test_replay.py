@@ -23,9 +23,7 @@ MIXTURE = "0.5*cpu:16 + 0.3*cpu:32x2 + 0.2*memory:24 + 0.1*gpu:2 + 0.4*empty"
 
 
 def rules_of(cluster, text: str) -> Rules:
-    return compile_rules(
-        Objective.parse(text), cluster.n_cells, cluster.cell_resources, cluster.host_resources
-    )
+    return compile_rules(Objective.parse(text), cluster.n_cells, cluster.cell_resources, cluster.host_resources)
 
 
 @pytest.mark.parametrize("text", ["cpu:16", "cpu:16x2", "gpu:3", "empty", MIXTURE])

@@ -11,9 +11,7 @@ from allocenv.problems.vm.waves import waves_of
 
 
 def waves(cluster, steps, **caps) -> list[int]:
-    rules = compile_rules(
-        Objective.parse("cpu:16"), cluster.n_cells, cluster.cell_resources, cluster.host_resources
-    )
+    rules = compile_rules(Objective.parse("cpu:16"), cluster.n_cells, cluster.cell_resources, cluster.host_resources)
     return waves_of(cluster, rules, steps, **caps)
 
 

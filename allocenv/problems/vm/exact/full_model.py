@@ -4,6 +4,7 @@ One integer variable per kind of VM, machine and variant (how many are there aft
 per VM, machine and variant; what leaves is the shortfall against now. OR-Tools is imported on first use.
 """
 
+from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,7 +15,9 @@ from allocenv.problems.vm.exact.kinds import FIXED, Kinds
 from allocenv.problems.vm.exact.worth import Worth, chunks_of, grid_of, term_rows
 from allocenv.problems.vm.objective import Rules
 
-MAX_VARIABLES = 300_000
+MAX_PLACES = 300_000
+_BUILDING = 8e-5  # seconds a place (kind, machine, variant) costs before the search begins, at most
+_IMPORTING = 1.0  # seconds, OR-Tools
 _SCALE = 2.0**32  # gains that are no multiples of a common step are rounded to multiples of 1/_SCALE
 
 
@@ -31,7 +34,7 @@ def solve_model(
     worth: Worth,
     kinds: Kinds,
     max_moves: int,
-    seconds: float,
+    deadline: float,
     hint: LongArray,
     goal: float | None = None,
     bound: float | None = None,
@@ -41,12 +44,13 @@ def solve_model(
     """The plan with the largest gain less price, or (with `goal`, a gain) with the fewest moves that reach it.
 
     `hint` are the counts [Q, N, V] of a plan to start from; `bound` is a known bound of the same quantity.
-    None: the model would have more than 300,000 variables.
+    None: there are more than 300,000 places for kinds, or so many that building would take all the time.
     """
-    if kinds.enters.sum() * kinds.before.shape[2] > MAX_VARIABLES:
+    places = int(kinds.enters.sum()) * kinds.before.shape[2]
+    if places > MAX_PLACES or perf_counter() + _IMPORTING + places * _BUILDING > deadline:
         return None
     model = _Model(cluster, rules, worth, kinds, max_moves, goal, bound)
-    return model.solve(seconds, hint, workers, seed)
+    return model.solve(deadline - perf_counter() - places * _BUILDING / 2, hint, workers, seed)
 
 
 class _Model:

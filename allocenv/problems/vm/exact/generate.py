@@ -10,23 +10,25 @@ Where gains come in steps (one chunk, for a single fragment rate) the bound is r
 multiples of 2^-20 and all sums are exact: a plan at the bound is then proven without trust in any solver.
 """
 
-from math import ceil
+from math import ceil, floor
 from time import perf_counter
 
 import numpy as np
 
 from allocenv.core.arrays import Array, LongArray
 from allocenv.problems.vm.cluster import Cluster
-from allocenv.problems.vm.exact.columns import Pool
-from allocenv.problems.vm.exact.kinds import Kinds
+from allocenv.problems.vm.exact.columns import Columns, Pool
+from allocenv.problems.vm.exact.kinds import Kinds, moves_between
 from allocenv.problems.vm.exact.lattice import BOTH, Lattice
 from allocenv.problems.vm.exact.master import SLIP, Aim, Prices, linear_master, whole_master
 from allocenv.problems.vm.exact.pricing import best_changes
 from allocenv.problems.vm.exact.worth import Worth, grid_of
 from allocenv.problems.vm.objective import Rules
 
-_ATTEMPTS = 4  # to make a plan at the bound of columns near it
+_ATTEMPTS = 4  # to make a better plan of more columns
 _VARIATIONS = 10  # of the prices, between attempts
+_SHARE = 0.3  # of the time left for a plan as good with fewer moves
+_FIRST_SLACK = 1.0  # gain below the best of their types that columns of a plan may have, at first
 _NOISE = 0.02  # of the prices, in gains, at the first attempt
 
 
@@ -77,18 +79,62 @@ class Generator:
     def plan(self, deadline: float) -> LongArray | None:
         """The best plan found that whole numbers of columns make, as counts [Q, N, V]; None: none found.
 
-        First only columns that a plan at the bound can hold; while they make none, more of their kind are
-        looked for at prices a little off; in the end all columns, for the best plan they make.
+        Where gains come in steps, the bound is mostly reached by columns near their types' best; while they
+        make no such plan, more of their kind are looked for. Else columns not far off are tried, then those
+        (old and new) that can be part of something better than what these make.
         """
+        if not np.isfinite(self.slack):  # `run` had no time
+            return None
+        if self.aim.grid or self.aim.goal is not None:
+            half = perf_counter() + (deadline - perf_counter()) / 2
+            for attempt in range(_ATTEMPTS):
+                found = self._whole(self.slack, half, at_bound=True)
+                if found is not None:
+                    return self._fewest(found, deadline)
+                self._vary((attempt + 1) * _NOISE, half)
+        best: tuple[float, LongArray] | None = None
+        slack = max(_FIRST_SLACK, 2 * self.slack)
         for attempt in range(_ATTEMPTS):
-            columns = self.pool.columns
-            near = self._best[columns.type] - self.prices.worth(columns) <= self.slack + SLIP
-            if len(np.unique(columns.type[near])) == len(self._best):  # else no plan is at the bound
-                found = whole_master(self.pool, columns.only(near), self.aim, self.bound, deadline, at_bound=True)
-                if found is not None or perf_counter() > deadline:
-                    return found
+            found = self._whole(slack, deadline)
+            if found is None:
+                slack *= 4.0
+                continue
+            if best is None or self._unit() * (found[0] - best[0]) < 0:
+                best = found
+            slack = self._unit() * (best[0] - self._raw)
+            if not self._better(best[0]):
+                break
             self._vary((attempt + 1) * _NOISE, deadline)
-        return whole_master(self.pool, self.pool.columns, self.aim, self.bound, deadline)
+        return None if best is None else self._fewest(best, deadline)
+
+    def _fewest(self, found: tuple[float, LongArray], deadline: float) -> LongArray:
+        """A plan as good as the one found with the fewest moves that the columns allow, where moves are free."""
+        value, after = found
+        if self.aim.goal is not None or self.pool.toll.any():
+            return after
+        slack = self._raw - value
+        spare = floor(slack / self.prices.move + SLIP) if self.prices.move else self.aim.max_moves
+        aim = Aim(self.aim.max_moves, value, self.aim.grid)
+        some = perf_counter() + (deadline - perf_counter()) * _SHARE
+        fewer = whole_master(self.pool, self._near(slack), aim, max(self.aim.max_moves - spare, 0), some)
+        moves = int(moves_between(self.pool.kinds.before, after).sum())
+        return after if fewer is None or fewer[0] >= moves else fewer[1]
+
+    def _near(self, slack: float) -> Columns:
+        """The columns worth at most `slack` less than the best of their types."""
+        columns = self.pool.columns
+        return columns.only(self._best[columns.type] - self.prices.worth(columns) <= slack + SLIP)
+
+    def _whole(self, slack: float, deadline: float, at_bound: bool = False) -> tuple[float, LongArray] | None:
+        """The best plan of the columns at most `slack` below the best of their types."""
+        columns = self._near(slack)
+        if perf_counter() > deadline or len(np.unique(columns.type)) < len(self._best):
+            return None
+        return whole_master(self.pool, columns, self.aim, self.bound, deadline, at_bound)
+
+    def _unit(self) -> float:
+        """Gain that a step of the value away from the bound is worth, with its sign."""
+        return -1.0 if self.aim.goal is None else self.prices.move
 
     def _vary(self, noise: float, deadline: float) -> None:
         """Add what machines would do at prices near the best ones."""
@@ -120,8 +166,7 @@ class Generator:
         if stronger:
             self._raw, self.bound = raw, self.aim.rounded(raw)
             self.prices, self._best = prices, value.copy()
-            unit = -1.0 if self.aim.goal is None else prices.move
-            self.slack = unit * (self.bound - raw)
+            self.slack = self._unit() * (self.bound - raw)
 
 
 def _arguments(pool: Pool) -> tuple[Array, ...]:

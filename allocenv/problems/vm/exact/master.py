@@ -13,7 +13,7 @@ import numpy as np
 from allocenv.core.arrays import Array, LongArray
 from allocenv.problems.vm.exact.columns import Columns, Pool
 
-ROUNDING = 2.0**-20  # prices are multiples of it: sums of prices and of whole gains are then exact
+ROUNDING = 2.0**-20  # prices are multiples of it where gains come in steps: sums are then exact
 SLIP = 1e-9
 _FAR = 1_000.0  # moves a missing gain counts for while the known columns do not reach the goal
 
@@ -70,15 +70,17 @@ def linear_master(pool: Pool, aim: Aim) -> tuple[float, Prices]:
     else:  # in units of gain
         move, value = 1 / max(last, 1 / _FAR), float(found.fun)
         kind *= move
-    return value, Prices(np.rint(kind / ROUNDING) * ROUNDING, float(np.rint(move / ROUNDING) * ROUNDING))
+    if aim.grid:
+        kind, move = np.rint(kind / ROUNDING) * ROUNDING, float(np.rint(move / ROUNDING) * ROUNDING)
+    return value, Prices(kind, move)
 
 
 def whole_master(
     pool: Pool, columns: Columns, aim: Aim, bound: float, deadline: float, at_bound: bool = False
-) -> LongArray | None:
-    """The best plan from whole numbers of the columns, as counts [Q, N, V]; None: none found in time.
+) -> tuple[float, LongArray] | None:
+    """The best plan from whole numbers of the columns: its value in the sense of `Aim`, and counts [Q, N, V].
 
-    No plan can be better than the bound; with `at_bound` no other will do.
+    No plan can be better than the bound; with `at_bound` no other will do. None: none found in time.
     """
     from scipy.optimize import Bounds, LinearConstraint, milp
 
@@ -90,6 +92,8 @@ def whole_master(
         LinearConstraint(_rows(pool, columns, aim), np.append(equal, -np.inf), np.append(equal, last)),
         LinearConstraint(cost[None], end - SLIP, end + SLIP if at_bound else np.inf),
     ]
+    if aim.goal is not None:
+        constraints.append(LinearConstraint(columns.moves[None], -np.inf, aim.max_moves))
     racks, room = pool.racks(columns)
     if len(room):
         constraints.append(LinearConstraint(racks, -np.inf, room))
@@ -102,7 +106,9 @@ def whole_master(
     )
     if found.x is None:
         return None
-    return pool.counts(columns, np.rint(found.x).astype(np.int64))
+    times = np.rint(found.x).astype(np.int64)
+    value = float(cost @ times)
+    return value if aim.goal is not None else -value, pool.counts(columns, times)
 
 
 def _rows(pool: Pool, columns: Columns, aim: Aim) -> Any:

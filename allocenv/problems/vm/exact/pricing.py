@@ -2,9 +2,11 @@
 
 A VM of kind q that comes in costs `price[q]`, one that leaves earns it and pays for its move. Over the levels
 of a cell this is a knapsack, solved by dynamic programming; VMs on both cells shift both levels at once.
+More room is never worth less, so only changes that no other beats in room and worth are looked at.
 """
 
 import numpy as np
+
 from allocenv.core.kernel import allocating_kernel
 
 NEVER = -1e18
@@ -22,12 +24,13 @@ def best_changes(
     leaving costs.
     """
     n_kinds = size.shape[0]
+    n_sets = enters.shape[0]
     n_states = (limit[0] + 1) * (limit[1] + 1)
-    width = (2 * limit[0] + 1) * (2 * limit[1] + 1)
-    coming = np.empty((enters.shape[0], 2, n_kinds + 1, n_states))
+    n_nets = (2 * limit[0] + 1) * (2 * limit[1] + 1)
+    coming = np.empty((n_sets, 2, n_kinds + 1, n_states))
     at_most = np.empty(n_kinds, np.int64)
     worth = np.empty(n_kinds)
-    for e in range(enters.shape[0]):
+    for e in range(n_sets):
         for both in range(2):
             for q in range(n_kinds):
                 at_most[q] = supply[q] if enters[e, q] and parts[q] == both else 0
@@ -35,48 +38,42 @@ def best_changes(
             _knapsack(limit, size, at_most, worth, coming[e, both])
     for q in range(n_kinds):
         worth[q] = price[q] - toll[q]
+    net = np.empty((bundles.shape[0] * n_sets, n_nets))
+    reach = np.empty((bundles.shape[0] * n_sets, n_nets), np.int32)
+    n_reach = np.full(bundles.shape[0] * n_sets, -1, np.int64)
     leaving = np.empty((n_kinds + 1, n_states))
-    n_pairs = enters.shape[0]
-    net = np.empty((bundles.shape[0] * n_pairs, width))
-    reach = np.empty((bundles.shape[0] * n_pairs, width), np.int32)
-    n_reach = np.full(bundles.shape[0] * n_pairs, -1, np.int64)
-    top = np.empty(bundles.shape[0] * n_pairs)
+    bar = np.empty(max(n_nets, n_states))
+    some_out = np.empty(n_states, np.int32)
+    some_in = np.empty(n_states, np.int32)
     for t in range(level.shape[0]):
         for part in range(3):
             u = held_of[t, part]
-            i = u * n_pairs + enters_of[t]
+            i = u * n_sets + enters_of[t]
             if n_reach[i] < 0:
                 _knapsack(limit, size, bundles[u], worth, leaving)
-                n_reach[i], top[i] = _net(
-                    limit, leaving[n_kinds], coming[enters_of[t], bundle_part[u], n_kinds], net[i], reach[i]
-                )
-    highest = gain.max()
-    highest_joint = joint.max()
+                n_out = _unbeaten(leaving[n_kinds], limit[1] + 1, True, bar, some_out)
+                come = coming[enters_of[t], bundle_part[u], n_kinds]
+                n_in = _unbeaten(come, limit[1] + 1, False, bar, some_in)
+                _net(limit, leaving[n_kinds], some_out[:n_out], come, some_in[:n_in], net[i])
+                n_reach[i] = _unbeaten(net[i], 2 * limit[1] + 1, True, bar, reach[i])
     n_labels = joint.shape[0]
     best = np.empty((2, n_labels))
     arg = np.empty((2, n_labels), np.int64)
     chosen = np.zeros(3, np.int64)
-    base = limit[0] * (2 * limit[1] + 1) + limit[1]
     for t in range(level.shape[0]):
         value[t] = NEVER
-        i0 = held_of[t, 0] * n_pairs + enters_of[t]
-        i1 = held_of[t, 1] * n_pairs + enters_of[t]
-        i2 = held_of[t, 2] * n_pairs + enters_of[t]
-        for j in range(-1, n_reach[i2]):
-            d = base if j < 0 else reach[i2, j]  # no change of VMs on both cells first: it is often best
-            if net[i2, d] + top[i0] + top[i1] + 2 * highest + highest_joint <= value[t]:
-                continue
-            _best_of_cell(limit, level[t, 0], d, net[i0], reach[i0], n_reach[i0], gain, label, gain_of[t, 0], best[0],
-                          arg[0])  # fmt: skip
-            _best_of_cell(limit, level[t, 1], d, net[i1], reach[i1], n_reach[i1], gain, label, gain_of[t, 1], best[1],
-                          arg[1])  # fmt: skip
+        both = held_of[t, 2] * n_sets + enters_of[t]
+        for j in range(n_reach[both]):
+            d = reach[both, j]
+            for cell in range(2):
+                i = held_of[t, cell] * n_sets + enters_of[t]
+                _best_of_cell(limit, level[t, cell], d, net[i], reach[i, : n_reach[i]], gain[gain_of[t, cell]],
+                              label[gain_of[t, cell]], best[cell], arg[cell])  # fmt: skip
             for a in range(n_labels):
-                if best[0, a] == NEVER:
-                    continue
                 for b in range(n_labels):
-                    if best[1, b] == NEVER:
+                    if best[0, a] == NEVER or best[1, b] == NEVER:
                         continue
-                    x = net[i2, d] + best[0, a] + best[1, b] + joint[a, b]
+                    x = net[both, d] + best[0, a] + best[1, b] + joint[a, b]
                     if x > value[t]:
                         value[t] = x
                         chosen[0], chosen[1], chosen[2] = arg[0, a], arg[1, b], d
@@ -87,6 +84,29 @@ def best_changes(
                 at_most[q] = supply[q] if enters[enters_of[t], q] and parts[q] == bundle_part[u] else 0
             _decode(limit, size, leaving, coming[enters_of[t], bundle_part[u]], bundles[u], at_most, worth, price,
                     chosen[part], change[t, :, part])  # fmt: skip
+
+
+@allocating_kernel
+def _unbeaten(worth, span, more, bar, chosen):
+    """List the entries of a table over two levels that no other beats in worth and in levels; return how many.
+
+    `more`: higher levels are better, else lower ones. `bar` is work space.
+    """
+    n = 0
+    last = worth.size - 1
+    for i in range(worth.size):
+        s = last - i if more else i  # from the best levels to the worst
+        side = 1 if more else -1
+        high = NEVER
+        if i % span > 0:
+            high = bar[s + side]
+        if i >= span:
+            high = max(high, bar[s + side * span])
+        bar[s] = max(high, worth[s])
+        if worth[s] > high:
+            chosen[n] = s
+            n += 1
+    return n
 
 
 @allocating_kernel
@@ -118,49 +138,34 @@ def _knapsack(limit, size, at_most, worth, table):
 
 
 @allocating_kernel
-def _net(limit, leaving, coming, net, reach):
-    """Best worth of each net change of the free levels, and the list of those within reach."""
+def _net(limit, leaving, some_out, coming, some_in, net):
+    """Best worth of each net change of the free levels, from the listed ways out and in."""
     span = limit[1] + 1
     width = 2 * limit[1] + 1
     net[:] = NEVER
-    for out in range(leaving.size):
-        if leaving[out] == NEVER:
-            continue
-        for come in range(coming.size):
-            if coming[come] == NEVER:
-                continue
-            x = leaving[out] + coming[come]
+    for out in some_out:
+        for come in some_in:
             e = (out // span - come // span + limit[0]) * width + out % span - come % span + limit[1]
-            if x > net[e]:
-                net[e] = x
-    n = 0
-    top = NEVER
-    for e in range(net.size):
-        if net[e] > NEVER:
-            reach[n] = e
-            n += 1
-            top = max(top, net[e])
-    return n, top
+            net[e] = max(net[e], leaving[out] + coming[come])
 
 
 @allocating_kernel
-def _best_of_cell(limit, level, shift, net, reach, n_reach, gain, label, row, best, arg):
+def _best_of_cell(limit, level, shift, net, reach, gain, label, best, arg):
     """For each label, the best worth of a cell whose levels VMs on both cells change by `shift` as well."""
     width = 2 * limit[1] + 1
     best[:] = NEVER
     a0 = level[0] + shift // width - 2 * limit[0]
     b0 = level[1] + shift % width - 2 * limit[1]
-    for i in range(n_reach):
-        e = reach[i]
+    for e in reach:
         a = a0 + e // width
         b = b0 + e % width
         if a < 0 or a > limit[0] or b < 0 or b > limit[1]:
             continue
         s = a * (limit[1] + 1) + b
-        x = net[e] + gain[row, s]
-        if gain[row, s] > NEVER and x > best[label[row, s]]:
-            best[label[row, s]] = x
-            arg[label[row, s]] = e
+        x = net[e] + gain[s]
+        if gain[s] > NEVER and x > best[label[s]]:
+            best[label[s]] = x
+            arg[label[s]] = e
 
 
 @allocating_kernel

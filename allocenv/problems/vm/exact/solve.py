@@ -14,6 +14,7 @@ from allocenv.problems.vm.exact.lattice import Lattice, lattice_of
 from allocenv.problems.vm.exact.worth import Worth, objective_of, worth_of
 from allocenv.problems.vm.objective import Rules
 
+_SHARE = 0.6  # of the time for the bound
 TOLERANCE = 1e-9  # values nearer than this count as equal
 
 
@@ -154,19 +155,24 @@ def _lowest(task: Task, plan: Plan) -> Result:
     if task.lattice is not None:
         generator = Generator(task.cluster, task.rules, worth, task.kinds, task.lattice, task.max_moves, seed=task.seed)
         generator.pool.add_plan(plan.after)
-        generator.run(task.deadline, gain(plan.value))
+        generator.run(_part_of(task.deadline), gain(plan.value))
         bound = worth.base - worth.unit * generator.bound
         if plan.value > bound + TOLERANCE and perf_counter() < task.deadline:
             plan = _better(task, plan, generator.plan(task.deadline))
     if plan.value > bound + TOLERANCE and perf_counter() < task.deadline:
         found = solve_model(
-            task.cluster, task.rules, worth, task.kinds, task.max_moves, task.deadline - perf_counter(), plan.after,
+            task.cluster, task.rules, worth, task.kinds, task.max_moves, task.deadline, plan.after,
             bound=gain(bound) if bound > -np.inf else None, workers=task.workers, seed=task.seed,
         )  # fmt: skip
         if found is not None:
             plan = _better(task, plan, found.after)
             bound = max(bound, worth.base - worth.unit * found.bound)
     return Result(plan, plan.value, min(bound, plan.value))
+
+
+def _part_of(deadline: float) -> float:
+    """When to stop generating columns, so that time is left to make a plan of them."""
+    return perf_counter() + _SHARE * (deadline - perf_counter())
 
 
 def _better(task: Task, plan: Plan, after: LongArray | None) -> Plan:
@@ -181,7 +187,7 @@ def _reach_goal(task: Task, start: Plan, goal: float) -> Result | None:
         generator = Generator(
             task.cluster, task.rules, task.worth, task.kinds, task.lattice, task.max_moves, goal, task.seed
         )
-        generator.run(task.deadline)
+        generator.run(_part_of(task.deadline))
         bound = generator.bound
         if bound > task.max_moves:
             return None
@@ -190,7 +196,7 @@ def _reach_goal(task: Task, start: Plan, goal: float) -> Result | None:
     if (plan is None or plan.moves > bound) and perf_counter() < task.deadline:
         hint = start.after if plan is None else plan.after
         found = solve_model(
-            task.cluster, task.rules, task.worth, task.kinds, task.max_moves, task.deadline - perf_counter(), hint,
+            task.cluster, task.rules, task.worth, task.kinds, task.max_moves, task.deadline, hint,
             goal=goal, bound=bound, workers=task.workers, seed=task.seed,
         )  # fmt: skip
         if found is not None:

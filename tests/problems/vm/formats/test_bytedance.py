@@ -42,9 +42,7 @@ def test_the_sample_means_what_it_says() -> None:
     ("name", "pms", "vms", "free", "rate"),
     [("medium", 279, 2089, 1394, 0.9770), ("large", 1176, 4546, 18772, 0.6003)],
 )
-def test_the_published_clusters_have_their_known_figures(
-    name: str, pms: int, vms: int, free: int, rate: float
-) -> None:
+def test_the_published_clusters_have_their_known_figures(name: str, pms: int, vms: int, free: int, rate: float) -> None:
     cluster = read_cluster(real_data(f"vm/bytedance/{name}.json.gz"))
     cores = (cluster.capacity - cluster.used)[[0, 2]] // 1000
     assert (cluster.n_pms, cluster.n_vms, cores.sum()) == (pms, vms, free)

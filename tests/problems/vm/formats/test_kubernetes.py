@@ -70,9 +70,7 @@ def test_the_sample_means_what_it_says() -> None:
         "shop/web-1", "shop/web-2", "ml/train-0", "ml/train-1", "kube-system/logs-x", "kube-system/apiserver",
         "shop/cache",
     )  # fmt: skip
-    demand = {
-        name: cluster.shape_demand[cluster.shape_of[m]].tolist() for m, name in enumerate(cluster.vm_ids)
-    }
+    demand = {name: cluster.shape_demand[cluster.shape_of[m]].tolist() for m, name in enumerate(cluster.vm_ids)}
     # CPU: the init container (1000) beside the sidecar started before it (100) is more than both containers
     # and the sidecar (500 + 250 + 100), plus 10 overhead. Memory: 1 GiB + 1e8 bytes (95.4 MiB) + 64 MiB.
     assert demand["shop/web-1"] == [1110, 1184, 0, 0, 1]
@@ -252,9 +250,7 @@ def test_anti_affinity_groups_carriers_and_what_they_select() -> None:
     elsewhere["metadata"]["namespace"] = "e"
     items = [node("a"), pod("carrier", "a", {"app": "x"}, **host), elsewhere]
     assert len(read(*items).group_scope) == 0  # nobody else in its namespace
-    term = items[1]["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][
-        0
-    ]
+    term = items[1]["spec"]["affinity"]["podAntiAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"][0]
     term["namespaces"] = ["e"]
     assert read(*items).group_of.tolist() == [[0], [0]]
     del term["namespaces"]

@@ -1,0 +1,38 @@
+# Two commands for a newcomer: `make demo` and `make test`. Both set everything up first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+MARK := $(VENV)/.installed
+
+.PHONY: setup demo test check bench clean
+.DEFAULT_GOAL := help
+
+help:  ## what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/:/'
+
+setup: $(MARK)  ## create .venv and install the pinned versions
+
+$(MARK): requirements.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	$(BIN)/allocenv warm
+	touch $(MARK)
+
+demo: setup  ## train briefly, compare, plan; on $$ALLOCENV_DATA where set, else on made-up clusters
+	$(BIN)/allocenv demo
+
+test: setup  ## run the tests
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+check: setup  ## ruff, mypy, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: setup  ## measure every bar of VM rescheduling (up to two hours, on an idle machine)
+	$(BIN)/allocenv bench vm
+
+clean:  ## remove the environment and what was built
+	rm -rf $(VENV) build dist *.egg-info out runs

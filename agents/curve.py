@@ -1,0 +1,51 @@
+"""The learning curve of a run as a picture: held-out objective against wall time, opponents as lines."""
+
+from io import BytesIO
+from pathlib import Path
+
+from allocenv.core.files import InputError, write_atomically
+
+TAG = "eval/objective"
+
+
+def draw_curve(run: Path, out: Path) -> None:
+    """Draw the evaluations of a run folder into a PNG; times are those of one uninterrupted training.
+
+    Raises:
+        InputError: the folder holds no evaluations.
+    """
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    curves = {folder.name: _events(folder) for folder in sorted((run / "tensorboard").glob("*")) if folder.is_dir()}
+    agents = {name: events for name, events in curves.items() if len({value for _, value in events}) > 1}
+    if not agents:
+        raise InputError(str(run / "tensorboard"), TAG, 0, "at least two evaluations")
+    figure, axes = pyplot.subplots(figsize=(7, 3.5), layout="constrained")
+    for name, events in agents.items():
+        minutes = [(at - events[0][0]) / 60 for at, _ in events]
+        axes.plot(minutes, [value for _, value in events], marker="o", markersize=3, color="#1f5fa8", label=name)
+    lines = {name: events[0][1] for name, events in curves.items() if events and name not in agents}
+    for (name, value), style in zip(lines.items(), (":", "--", "-", "-."), strict=False):
+        axes.axhline(value, color="#555555", linestyle=style, linewidth=1, label=name)
+    axes.set_xlabel("minutes of training")
+    axes.set_ylabel("held-out objective")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
+    buffer = BytesIO()
+    figure.savefig(buffer, format="png", dpi=110)
+    pyplot.close(figure)
+    write_atomically(out, buffer.getvalue())
+
+
+def _events(folder: Path) -> list[tuple[float, float]]:
+    """(wall time, value) of every evaluation in one TensorBoard folder."""
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+    events.Reload()
+    if TAG not in events.Tags()["scalars"]:
+        return []
+    return [(event.wall_time, event.value) for event in events.Scalars(TAG)]
