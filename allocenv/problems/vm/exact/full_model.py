@@ -4,6 +4,7 @@ One integer variable per kind of VM, machine and variant (how many are there aft
 per VM, machine and variant; what leaves is the shortfall against now. OR-Tools is imported on first use.
 """
 
+import sys
 from time import perf_counter
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from allocenv.problems.vm.objective import Rules
 
 MAX_PLACES = 300_000
 _BUILDING = 8e-5  # seconds a place (kind, machine, variant) costs before the search begins, at most
-_IMPORTING = 1.0  # seconds, OR-Tools
+_IMPORTING = 1.0  # seconds, OR-Tools, once a process
 _SCALE = 2.0**32  # gains that are no multiples of a common step are rounded to multiples of 1/_SCALE
 
 
@@ -47,7 +48,8 @@ def solve_model(
     None: there are more than 300,000 places for kinds, or so many that building would take all the time.
     """
     places = int(kinds.enters.sum()) * kinds.before.shape[2]
-    if places > MAX_PLACES or perf_counter() + _IMPORTING + places * _BUILDING > deadline:
+    importing = 0.0 if "ortools.sat.python.cp_model" in sys.modules else _IMPORTING
+    if places > MAX_PLACES or perf_counter() + importing + places * _BUILDING > deadline:
         return None
     model = _Model(cluster, rules, worth, kinds, max_moves, goal, bound)
     return model.solve(deadline - perf_counter() - places * _BUILDING / 2, hint, workers, seed)
