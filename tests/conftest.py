@@ -1,3 +1,5 @@
+"""Puts the slow twins on the import path."""
+
 import sys
 from pathlib import Path
 

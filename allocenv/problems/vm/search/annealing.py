@@ -1,6 +1,9 @@
 """What does simulated annealing over assignments find?
 
-A state is an assignment with at most `max_moves` displaced VMs; a try sends one VM elsewhere, or home.
+A state is an assignment with about `max_moves` displaced VMs at most. Three things make it quick: the guide, which
+bends the worth of a free amount so that VMs gather where a chunk is nearly full; the toll, a price of displaced
+VMs that settles where the budget is just used up, so that weak moves are given up for better ones; and places
+sorted by what is free.
 """
 
 from time import perf_counter
@@ -8,62 +11,36 @@ from typing import NamedTuple
 
 import numpy as np
 
-from allocenv.core.arrays import Array, IntArray, LongArray
-from allocenv.core.kernel import kernel
+from allocenv.core.arrays import IntArray, LongArray
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.objective import Rules
-from allocenv.problems.vm.search.bits import next_bits, seeded
-from allocenv.problems.vm.search.compact import (
-    BIN,
-    HOME_BIN,
-    HOME_VARIANT,
-    KIND,
-    SHAPE,
-    VARIANT,
-    Layout,
-    Plan,
-    apply,
-    compact,
-    copied,
-    guided,
-    has_room,
-    is_displaced,
-    objective_at,
-    other_gain,
-    permits,
-    table_gain,
-    total_worth,
-)
-from allocenv.problems.vm.search.ordering import ordered, wanted_moves
-from allocenv.problems.vm.search.places import BUCKETS, places_of, put
+from allocenv.problems.vm.search.compact import BIN, VARIANT, Layout, Plan, apply, compact, copied, guided, objective_at
+from allocenv.problems.vm.search.greedy import greedy_moves
+from allocenv.problems.vm.search.ordering import ordered
+from allocenv.problems.vm.search.places import Places, places_of
+from allocenv.problems.vm.search.tour import Tour, back_to_best, begin_at, tour_of, wander
 
-CHUNK = 20_000  # tries between two looks at the clock
-EPSILON = 1e-9  # smaller gains are rounding
-
-
-class Tour(NamedTuple):
-    """Where the annealing is, apart from the layout."""
-
-    away: LongArray  # [capacity + 1]  the displaced VMs; the last entry counts them
-    rank: LongArray  # [M]  index in `away`, or -1
-    foreign: LongArray  # [N]  displaced VMs that are on the machine
-    missing: LongArray  # [N]  displaced VMs at home on the machine
-    best: LongArray  # [max_moves + 1, 3]  (VM, PM, variant) of the best plan; the last row counts them
-    worth: Array  # [2] float64  worth less price, in chunks: now, and of the best plan
-    guide: Array  # [tables, amounts] float64  `tables` with a slope towards full chunks
-    movers: LongArray  # [movers]  VMs whose moves may change anything
-    threshold: Array  # [4096] float64  -log of evenly spread probabilities
-    random: Array  # [1] uint64
+CHUNK = 5_000  # tries between two looks at the clock, at most
+LEAST_CHUNK = 250
+TRIES_A_SECOND = 2e7
+MAX_CYCLES = 24
+STAGES = 24  # of the guide in a cycle
 
 
 class Schedule(NamedTuple):
     """How the search cools. Amounts are chunks; tuned on churned clusters other than the benchmark's."""
 
-    hot: float = 0.06
-    cold: float = 0.01
-    toll: float = 0.3  # of a displaced VM, so that moves that bring less are given up for others
-    bend: float = -0.8  # of the guide
-    slack: int = 2  # displaced VMs above the limit on the way
+    hot: float = 0.08  # temperature at the start of a cycle (some cycles: twice, four times that)
+    cold: float = 0.015  # and at its end
+    bend: float = -0.5  # of the guide at the start
+    last_bend: float = -0.1
+    smooth: float = 0.5  # how much the guide counts shares of two-node chunks
+    lonely: float = 0.6  # what the guide still gives of an emptied machine's worth for each VM left on it
+    toll: float = 0.3  # of a displaced VM at the start
+    least_toll: float = 2.0  # in temperatures; keeps the VMs from wandering about where moves abound
+    learn: float = 20.0  # how fast the toll follows the use of the budget, over a cycle
+    slack: int = 4  # displaced VMs above the limit on the way
+    cycle: int = 600  # tries of a cycle for each VM that may be moved, at least
 
 
 DEFAULT = Schedule()
@@ -92,28 +69,17 @@ def anneal(
         raise ValueError(f"Expected max_moves >= 1, got {max_moves}.")
     home = compact(cluster, rules)
     layout = copied(home)
-    tour = _tour(layout, max_moves, seed, schedule)
-    if start is not None:
-        _begin_at(layout, tour, *start)
+    tour = tour_of(layout, max_moves, schedule.slack, schedule.bend, (schedule.smooth, schedule.lonely), seed)
+    begin_at(layout, tour, *(start or _greedy_start(home, max_moves, rules.goal)))
     places = places_of(cluster, layout)
-    done = 0
-    while True:
-        elapsed = (perf_counter() - started) / seconds
-        share = elapsed if tries is None else done / tries
-        if max(elapsed, share) >= 1:
-            break
-        n = CHUNK if tries is None else min(CHUNK, tries - done)
-        temperature = schedule.hot * (schedule.cold / schedule.hot) ** share
-        _anneal(layout, places, tour, n, temperature, schedule.toll, max_moves)
-        done += n
-    best = tour.best[: tour.best[-1, 0]]
-    bin_of, variant_of = cluster.bin_of.copy(), cluster.variant_of.copy()
-    bin_of[best[:, 0]], variant_of[best[:, 0]] = best[:, 1], best[:, 2]
-    moves, layout = ordered(home, bin_of, variant_of, max_moves)
-    objective, price = objective_at(layout)
+    setup = perf_counter() - started
+    until = started + max(seconds - setup, 0.8 * seconds)  # the end takes about as long as the beginning
+    done = _cool(layout, places, tour, schedule, max_moves, rules.goal, until, tries)
+    moves, after = _plan(home, tour, max_moves, rules.goal)
+    objective, price = objective_at(after)
     return Plan(
-        bin_of=layout.vms[:, BIN].astype(np.int32),
-        variant_of=layout.vms[:, VARIANT].astype(np.int32),
+        bin_of=after.vms[:, BIN].astype(np.int32),
+        variant_of=after.vms[:, VARIANT].astype(np.int32),
         moves=moves,
         objective=objective,
         price=price,
@@ -122,181 +88,53 @@ def anneal(
     )
 
 
-def _begin_at(layout: Layout, tour: Tour, bin_of: IntArray, variant_of: IntArray) -> None:
-    """Displace the VMs as given; that is the best plan unless staying is better."""
-    wanted = wanted_moves(layout, bin_of, variant_of)
-    max_moves = len(tour.best) - 1
-    if len(wanted) > max_moves:
-        raise ValueError(f"Expected a start with at most {max_moves} displaced VMs, got {len(wanted)}.")
-    for vm, pm, variant in wanted:
-        _send(layout, tour, vm, pm, variant)
-    if (layout.room < 0).any() or not all(permits(layout, vm, pm) for vm, pm, _ in wanted):
-        raise ValueError("Expected a start that keeps every capacity and every rule on who may be where.")
-    worth, price = total_worth(layout)
-    tour.worth[0] = worth - price
-    if tour.worth[0] > tour.worth[1]:
-        _record(layout, tour)
+def _greedy_start(home: Layout, max_moves: int, goal: float) -> tuple[LongArray, LongArray]:
+    layout = copied(home)
+    greedy_moves(layout, max_moves, goal)
+    return layout.vms[:, BIN], layout.vms[:, VARIANT]
 
 
-def _tour(layout: Layout, max_moves: int, seed: int, schedule: Schedule) -> Tour:
-    m, n = len(layout.vms), len(layout.room)
-    worth = total_worth(layout)[0]
-    guide = guided(layout, schedule.bend)
-    return Tour(
-        away=np.zeros(max_moves + schedule.slack + 1, np.int64),
-        rank=np.full(m, -1, np.int64),
-        foreign=np.zeros(n, np.int64),
-        missing=np.zeros(n, np.int64),
-        best=np.zeros((max_moves + 1, 3), np.int64),
-        worth=np.array([worth, worth]),
-        guide=guide,
-        movers=_movers(layout),
-        threshold=-np.log((np.arange(4096) + 0.5) / 4096),
-        random=seeded(seed),
-    )
+def _cool(
+    layout: Layout,
+    places: Places,
+    tour: Tour,
+    schedule: Schedule,
+    max_moves: int,
+    goal: float,
+    until: float,
+    tries: int | None,
+) -> int:
+    """Cool in cycles until the time is over, all tries are made or the goal is reached; how many were made."""
+    started = perf_counter()
+    expected = tries if tries is not None else (until - started) * TRIES_A_SECOND
+    cycles = max(1, min(MAX_CYCLES, int(expected / (schedule.cycle * max(len(tour.movers), 1)))))
+    done, cycle, stage, before, toll = 0, 0, -1, 0.0, schedule.toll
+    while len(tour.movers) and layout.base - layout.unit * tour.worth[1] > goal:
+        now = perf_counter()
+        share = (now - started) / (until - started) if tries is None else done / tries
+        if now >= until or share >= 1:
+            break
+        if int(share * cycles) > cycle:
+            cycle += 1
+            back_to_best(layout, places, tour)
+        phase = share * cycles - cycle
+        hot = schedule.hot * (1, 2, 1, 4)[cycle % 4]
+        temperature = hot * (schedule.cold / hot) ** phase
+        if int(phase * STAGES) != stage:
+            stage = int(phase * STAGES)
+            tour.guide[...] = guided(layout, schedule.bend + (schedule.last_bend - schedule.bend) * phase)
+        n = CHUNK if tries is None else min(CHUNK, max(LEAST_CHUNK, tries // 200), tries - done)
+        crowd = wander(layout, places, tour, n, temperature, toll, max_moves) / n
+        toll += schedule.learn * (share - before) * cycles * (crowd / max_moves - 1)
+        toll = max(schedule.least_toll * temperature, min(toll, 1.0))
+        done, before = done + n, share
+    return done
 
 
-def _movers(layout: Layout) -> LongArray:
-    """VMs whose leaving and coming may change anything."""
-    inert = np.array([_is_inert(layout, s) for s in range(len(layout.demand))], np.bool_)
-    return np.flatnonzero(layout.movable & ~inert[layout.vms[:, SHAPE]])
-
-
-def _is_inert(layout: Layout, shape: int) -> bool:
-    """Whether taking in a VM of the shape costs any machine the same."""
-    if len(layout.pairs) or layout.empty_worth > 0:
-        return False
-    for r in np.flatnonzero(layout.table_of >= 0):
-        table = layout.tables[layout.table_of[r]]
-        for need in np.unique(layout.demand[shape, :, r]):
-            if need > 0 and np.ptp(table[need:] - table[: len(table) - need]) > 1e-9:
-                return False
-    return True
-
-
-@kernel
-def _anneal(x, p, t, tries, temperature, toll, max_moves):
-    """Make the tries at one temperature; returns how many were accepted."""
-    last = t.away.size - 1
-    plain = x.pairs.shape[0] == 0 and x.empty_worth == 0.0
-    accepted = 0
-    for _ in range(tries):
-        bits = next_bits(t.random)
-        n_away = t.away[last]
-        if n_away == 0 or (bits & 255) < 128:
-            vm = t.movers[((bits >> 8) & 0xFFFFFF) * t.movers.size >> 24]
-        else:
-            vm = t.away[((bits >> 8) & 0xFFFFFF) * n_away >> 24]
-        shape, source, now = x.vms[vm, SHAPE], x.vms[vm, BIN], x.vms[vm, VARIANT]
-        is_away = t.rank[vm] >= 0
-        bits = next_bits(t.random)
-        if is_away and (bits & 255) < 77:
-            pm, variant = x.vms[vm, HOME_BIN], x.vms[vm, HOME_VARIANT]
-        else:
-            i = p.class_of[shape]
-            lo = p.start[i, p.need[shape]]
-            n = p.start[i, BUCKETS] - lo
-            if n == 0:
-                continue
-            place = p.order[i, lo + (((bits >> 8) & 0xFFFFFF) * n >> 24)]
-            pm, variant = place // p.n_variants[i], place % p.n_variants[i]
-        same = source == pm
-        if same and now == variant:
-            continue
-        if not is_away and n_away >= last and t.foreign[source] == 0 and t.missing[pm] == 0:
-            continue
-        if not has_room(x, pm, shape, now if same else -1, variant):
-            continue
-        change, true = 0.0, 0.0
-        if not plain:  # what no table shows counts the same in `change` and `true`
-            if same:
-                true = other_gain(x, pm, shape, now, variant)
-            else:
-                true = other_gain(x, source, shape, now, -1) + other_gain(x, pm, shape, -1, variant)
-            change = true
-        if same:
-            change += table_gain(x, t.guide, pm, shape, now, variant)
-        else:
-            change += table_gain(x, t.guide, source, shape, now, -1)
-            change += table_gain(x, t.guide, pm, shape, -1, variant)
-        limit = temperature * t.threshold[bits >> 51]
-        if -change - 2 * (toll + x.price[vm]) > limit:
-            continue
-        if not is_away and t.foreign[source] > 0:
-            twin = _like(x, t, vm, BIN, VARIANT, source, now)
-            if twin >= 0:
-                vm = twin
-                is_away = True
-        if not permits(x, vm, pm):
-            continue
-        partner = -1
-        if t.missing[pm] > 0:
-            partner = _like(x, t, vm, HOME_BIN, HOME_VARIANT, pm, variant)
-        to_pm, to_variant = pm, variant
-        more = -1 if is_away else 0
-        if partner >= 0:  # it goes home, and the VM where it was
-            to_pm, to_variant = x.vms[partner, BIN], x.vms[partner, VARIANT]
-            more -= 1
-        if to_pm != x.vms[vm, HOME_BIN] or to_variant != x.vms[vm, HOME_VARIANT]:
-            more += 1
-        if n_away + more > last or -change + (toll + x.price[vm]) * more > limit:
-            continue
-        accepted += 1
-        if same:
-            true += table_gain(x, x.tables, pm, shape, now, variant)
-        else:
-            true += table_gain(x, x.tables, source, shape, now, -1)
-            true += table_gain(x, x.tables, pm, shape, -1, variant)
-        t.worth[0] += true - x.price[vm] * more
-        if partner >= 0:
-            _send(x, t, partner, pm, variant)
-        _send(x, t, vm, to_pm, to_variant)
-        put(p, x.room, source)
-        put(p, x.room, pm)
-        if t.worth[0] > t.worth[1] + EPSILON and t.away[last] <= max_moves:
-            _record(x, t)
-    return accepted
-
-
-@kernel
-def _like(x, t, vm, bin_column, variant_column, pm, variant):
-    """Another displaced VM of the same kind whose bin and variant (now, or at home) are these, or -1."""
-    for k in range(t.away[t.away.size - 1]):
-        other = t.away[k]
-        same = x.vms[other, bin_column] == pm and x.vms[other, variant_column] == variant
-        if same and other != vm and x.vms[other, KIND] == x.vms[vm, KIND]:
-            return other
-    return -1
-
-
-@kernel
-def _send(x, t, vm, pm, variant):
-    """Move the VM and keep the list of displaced ones."""
-    last = t.away.size - 1
-    home = x.vms[vm, HOME_BIN]
-    if t.rank[vm] >= 0:
-        t.foreign[x.vms[vm, BIN]] -= 1
-        t.missing[home] -= 1
-        t.away[last] -= 1
-        moved = t.away[t.away[last]]
-        t.away[t.rank[vm]] = moved
-        t.rank[moved] = t.rank[vm]
-        t.rank[vm] = -1
-    apply(x, vm, pm, variant)
-    if is_displaced(x, vm):
-        t.rank[vm] = t.away[last]
-        t.away[t.away[last]] = vm
-        t.away[last] += 1
-        t.foreign[pm] += 1
-        t.missing[home] += 1
-
-
-@kernel
-def _record(x, t):
-    """Remember the layout as the best."""
-    n_away = t.away[t.away.size - 1]
-    t.worth[1] = t.worth[0]
-    for k in range(n_away):
-        vm = t.away[k]
-        t.best[k, 0], t.best[k, 1], t.best[k, 2] = vm, x.vms[vm, BIN], x.vms[vm, VARIANT]
-    t.best[t.best.shape[0] - 1, 0] = n_away
+def _plan(home: Layout, tour: Tour, max_moves: int, goal: float) -> tuple[IntArray, Layout]:
+    """The best plan in a legal order, after greedy has used what the budget leaves."""
+    layout = copied(home)
+    for vm, pm, variant in tour.best[: tour.best[-1, 0]]:
+        apply(layout, vm, pm, variant)
+    greedy_moves(layout, max_moves - int(tour.best[-1, 0]), goal)
+    return ordered(home, layout.vms[:, BIN], layout.vms[:, VARIANT], max_moves)

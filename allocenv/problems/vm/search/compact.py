@@ -51,7 +51,7 @@ class Plan(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """A cluster and an objective, and where the VMs are now. `apply` is the only writer.
+    """A cluster and an objective, and where the VMs are now. `apply` and `relocate` are the only writers.
 
     Indices are int64 throughout, since numba compiles every kernel once for each mix of integer types.
     """
@@ -235,12 +235,12 @@ def guided(layout: Layout, bend: float) -> Array:
 
 
 def _numbered(first: Array, columns: Iterable[Array]) -> LongArray:
-    """Numbers 0.. such that two VMs share one where they agree in all columns: [M]."""
-    number: LongArray = first.astype(np.int64)
+    """Numbers 0, 1, ... without gaps, such that two VMs share one where they agree in all columns: [M]."""
+    number = np.unique(first, return_inverse=True)[1].astype(np.int64)
     for column in columns:
         if len(column) and (column != column[0]).any():
             codes = np.unique(column, return_inverse=True)[1].astype(np.int64)
-            number = np.unique(number * (codes.max() + 1) + codes, return_inverse=True)[1]
+            number = np.unique(number * (codes.max() + 1) + codes, return_inverse=True)[1].astype(np.int64)
     return number
 
 
@@ -428,10 +428,29 @@ def legal(x, vm, pm, variant):
 @kernel
 def apply(x, vm, pm, variant):
     """Move the VM, without asking whether that is legal."""
+    source = x.vms[vm, BIN]
+    relocate(x, vm, pm, variant)
+    if source == pm:
+        return
+    before = x.pms[source, FIRST]
+    if before == vm:
+        x.pms[source, FIRST] = x.vms[vm, NEXT]
+    else:
+        while x.vms[before, NEXT] != vm:
+            before = x.vms[before, NEXT]
+        x.vms[before, NEXT] = x.vms[vm, NEXT]
+    x.vms[vm, NEXT] = x.pms[pm, FIRST]
+    x.pms[pm, FIRST] = vm
+
+
+@kernel
+def relocate(x, vm, pm, variant):
+    """`apply` for kernels that never look at who is on a machine."""
     shape, source, now = x.vms[vm, SHAPE], x.vms[vm, BIN], x.vms[vm, VARIANT]
     for r in range(x.demand.shape[2]):
         x.room[source, r] += x.demand[shape, now, r]
         x.room[pm, r] -= x.demand[shape, variant, r]
+    x.vms[vm, BIN] = pm
     x.vms[vm, VARIANT] = variant
     if source == pm:
         return
@@ -443,13 +462,3 @@ def apply(x, vm, pm, variant):
         x.group_count[group, domain(x, group, pm)] += 1
     x.pms[source, HELD] -= 1
     x.pms[pm, HELD] += 1
-    x.vms[vm, BIN] = pm
-    before = x.pms[source, FIRST]
-    if before == vm:
-        x.pms[source, FIRST] = x.vms[vm, NEXT]
-    else:
-        while x.vms[before, NEXT] != vm:
-            before = x.vms[before, NEXT]
-        x.vms[before, NEXT] = x.vms[vm, NEXT]
-    x.vms[vm, NEXT] = x.pms[pm, FIRST]
-    x.pms[pm, FIRST] = vm

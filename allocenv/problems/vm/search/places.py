@@ -1,7 +1,7 @@
 """Which places have room for a VM? Places sorted by what is free, so that one is drawn in constant time.
 
-A place is one way in which a machine can hold a VM: `pm * variants + variant`. Places for VMs of as many
-nodes form a class. The free amount that decides is the scarcest resource's, the least of the place's cells.
+A place is one way in which a machine can hold a VM, `(pm << bits) + variant`. Places for VMs of as many nodes form
+a class. The free amount that decides is the scarcest resource's, the least of the place's cells.
 """
 
 from typing import NamedTuple
@@ -23,6 +23,7 @@ class Places(NamedTuple):
     need: LongArray  # [S]  bucket of what the shape takes of the deciding resource
     rows: LongArray  # [classes, V, cells]  resource rows that decide, or -1
     n_variants: LongArray  # [classes]
+    bits: LongArray  # [classes]
     shift: LongArray  # [classes]  bucket = free amount >> shift
     order: LongArray  # [classes, places]
     rank: LongArray  # [classes, places]  where in `order` the place is, or -1: on an inactive machine
@@ -48,12 +49,14 @@ def places_of(cluster: Cluster, layout: Layout) -> Places:
         shift[i] = max(0, int(layout.ceiling[row]).bit_length() - 6)
         shapes = np.flatnonzero(class_of == i)
         need[shapes] = layout.demand[shapes, :, row].max(axis=1) >> shift[i]
-    size = layout.room.shape[0] * int(n_variants.max())
+    bits = np.array([int(n - 1).bit_length() for n in n_variants], np.int64)
+    size = layout.room.shape[0] << int(bits.max())
     places = Places(
         class_of=class_of,
         need=need,
         rows=rows,
         n_variants=n_variants,
+        bits=bits,
         shift=shift,
         order=np.zeros((len(classes), size), np.int64),
         rank=np.full((len(classes), size), -1, np.int64),
@@ -80,26 +83,29 @@ def _deciding(cluster: Cluster, nodes: int) -> tuple[int, int]:
 def _sort(p, x):
     """Fill `order`, `rank`, `bucket` and `start` from scratch."""
     for i in range(p.n_variants.size):
-        for place in range(x.pms.shape[0] * p.n_variants[i]):
-            if x.pms[place // p.n_variants[i], ACTIVE]:
-                p.bucket[i, place] = bucket_of(p, x.room, i, place)
-                p.start[i, p.bucket[i, place] + 1] += 1
+        for pm in range(x.pms.shape[0]):
+            if x.pms[pm, ACTIVE]:
+                for variant in range(p.n_variants[i]):
+                    place = (pm << p.bits[i]) + variant
+                    p.bucket[i, place] = _bucket_of(p, x.room, i, pm, variant)
+                    p.start[i, p.bucket[i, place] + 1] += 1
         for bucket in range(BUCKETS):
             p.start[i, bucket + 1] += p.start[i, bucket]
-        for place in range(x.pms.shape[0] * p.n_variants[i]):
-            if x.pms[place // p.n_variants[i], ACTIVE]:
-                p.rank[i, place] = p.start[i, p.bucket[i, place]]
-                p.order[i, p.rank[i, place]] = place
-                p.start[i, p.bucket[i, place]] += 1
+        for pm in range(x.pms.shape[0]):
+            if x.pms[pm, ACTIVE]:
+                for variant in range(p.n_variants[i]):
+                    place = (pm << p.bits[i]) + variant
+                    p.rank[i, place] = p.start[i, p.bucket[i, place]]
+                    p.order[i, p.rank[i, place]] = place
+                    p.start[i, p.bucket[i, place]] += 1
         for bucket in range(BUCKETS, 0, -1):
             p.start[i, bucket] = p.start[i, bucket - 1]
         p.start[i, 0] = 0
 
 
 @kernel
-def bucket_of(p, room, i, place):
+def _bucket_of(p, room, i, pm, variant):
     """The bucket in which class i's place belongs now."""
-    pm, variant = place // p.n_variants[i], place % p.n_variants[i]
     if p.rows[i, variant, 0] < 0:
         return 0
     least = room[pm, p.rows[i, variant, 0]]
@@ -113,8 +119,9 @@ def bucket_of(p, room, i, place):
 def put(p, room, pm):
     """Sort the machine's places in again after its free amounts have changed."""
     for i in range(p.n_variants.size):
-        for place in range(pm * p.n_variants[i], (pm + 1) * p.n_variants[i]):
-            new = bucket_of(p, room, i, place)
+        for variant in range(p.n_variants[i]):
+            place = (pm << p.bits[i]) + variant
+            new = _bucket_of(p, room, i, pm, variant)
             while p.bucket[i, place] < new:  # swap with the last of its bucket, whose end moves down
                 p.bucket[i, place] += 1
                 p.start[i, p.bucket[i, place]] -= 1
