@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from allocenv.core.arrays import FloatArray, IntArray
 from allocenv.core.replay import replay
-from allocenv.core.solver import Entry, Solution, never
+from allocenv.core.solver import Entry, Solution, Solver, never
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.search.annealing import anneal
 from allocenv.problems.vm.search.greedy import greedy
@@ -113,7 +113,7 @@ def _exact(
 SOLVERS: dict[str, Entry] = {
     "greedy": Entry(solver("greedy", _greedy), "quick"),
     "annealing": Entry(solver("annealing", _annealing), "anytime"),
-    "exact": Entry(_exact, "exact"),
+    "exact": Entry(cast(Solver, _exact), "exact"),
 }
 
 

@@ -49,7 +49,7 @@ def random_cluster(seed: int, cells: int = 2, tied_memory: bool = False) -> Clus
                 movable=rng.random() > 0.1,
                 cost=float(rng.integers(1, 4)),
                 may_run_on=pinned,
-            )  # fmt: skip
+            )
         )
     groups = [
         Group(tuple(vm.id for vm in vms if rng.random() < 0.5), scope, limit=int(rng.integers(1, 3)))
