@@ -16,22 +16,25 @@ import re
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from datetime import date, datetime, time
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from allocenv.agents import AGENTS, agent_class
 from allocenv.agents.toml import tomllib
+from allocenv.core.files import InputError, read_text
 from allocenv.core.problem import Problem
 from allocenv.problems import PROBLEMS
 
-_FOLDER_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*")
+MAX_SEED = 2**31 - 1
+MAX_COUNT = 2**53  # of steps; larger ones are slips
+MAX_ENVS, MAX_THREADS = 2**16, 2**10
+_FOLDER_NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,199}")
+_DEVICE = re.compile(r"auto|cpu|mps|cuda(:[0-9]{1,3})?")
 
 
-class ConfigError(ValueError):
+class ConfigError(InputError):
     """A wrong entry: names the file, the key, what was found and what was expected."""
-
-    def __init__(self, source: str, key: str, found: object, expected: str) -> None:
-        super().__init__(f"{source}: {key}: found {found!r}, expected {expected}.")
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,14 @@ class TrainConfig:
     env_threads: int = 1
 
     def __post_init__(self) -> None:
-        for name in ("total_steps", "n_envs", "checkpoint_every", "keep_checkpoints", "eval_every"):
-            _at_least_one(name, getattr(self, name))
-        _at_least_one("num_threads", self.num_threads)
-        _at_least_one("env_threads", self.env_threads)
-        if not self.learning_rate > 0:
-            raise ValueError(f"Expected learning_rate > 0, got {self.learning_rate}.")
+        for name in ("total_steps", "checkpoint_every", "keep_checkpoints", "eval_every"):
+            in_range(self, name, 1, MAX_COUNT)
+        in_range(self, "n_envs", 1, MAX_ENVS)
+        in_range(self, "num_threads", 1, MAX_THREADS)
+        in_range(self, "env_threads", 1, MAX_THREADS)
+        in_range(self, "learning_rate", 1e-30, 1e3)
+        if not _DEVICE.fullmatch(self.device):
+            raise ValueError(f"Expected a device such as cpu, cuda, cuda:0 or auto, got {self.device!r}.")
 
 
 @dataclass(frozen=True)
@@ -77,14 +82,17 @@ class RunConfig:
 
     @classmethod
     def load(cls, path: str | Path, overrides: Iterable[str] = ()) -> "RunConfig":
-        """Read a TOML file; each override is `key=value` with a dotted key. Raises ConfigError.
+        """Read a TOML file; each override is `key=value` with a dotted key. Raises InputError.
 
         Without a name of its own the run is called after the file and the seed.
         """
         path = Path(path)
+        text = read_text(path)
         try:
-            values = tomllib.loads(path.read_text(encoding="utf-8"))
-        except tomllib.TOMLDecodeError as problem:
+            values = tomllib.loads(text)
+        except RecursionError:
+            raise ConfigError(str(path), "the file", "lists within lists", "less deep nesting") from None
+        except ValueError as problem:
             raise ConfigError(str(path), "the file", str(problem), "TOML") from None
         for override in overrides:
             _override(values, override)
@@ -111,16 +119,13 @@ class RunConfig:
                 checked[key] = _convert(values[key], kind, source, key)
         if not _FOLDER_NAME.fullmatch(checked.get("name", "default")):
             raise ConfigError(source, "name", checked["name"], "letters, digits, `.`, `_`, `-`: it names a folder")
+        if not 0 <= checked.get("seed", 0) <= MAX_SEED:
+            raise ConfigError(source, "seed", checked["seed"], f"an integer from 0 to {MAX_SEED}")
         return cls(**checked)
 
     def make_problem(self) -> Problem:
         """The problem with the config's parameters."""
-        try:
-            return PROBLEMS[self.problem](**self.params)
-        except (TypeError, ValueError) as error:
-            raise ConfigError(
-                self.name, "params", dict(self.params), f"parameters of {self.problem} ({error})"
-            ) from error
+        return _made(self.problem, self.params, self.name)
 
     def folder(self, root: str | Path = "runs") -> Path:
         """Where the run writes: root/problem/agent/name."""
@@ -143,6 +148,21 @@ class RunConfig:
         return "\n".join(_toml_table(self.to_dict())) + "\n"
 
 
+def read_problem(name: str, texts: Iterable[str]) -> Problem:
+    """The problem with the parameters of `key=value` texts, as `--set` takes them. Raises ValueError."""
+    values: dict[str, Any] = {}
+    for text in texts:
+        _override(values, text)
+    return _made(name, _read_params(PROBLEMS.find(name), values, "--set"), "--set")
+
+
+def _made(name: str, params: Mapping[str, Any], source: str) -> Problem:
+    try:
+        return PROBLEMS[name](**params)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(source, "params", dict(params), f"parameters of {name} ({error})") from error
+
+
 def _override(values: dict[str, Any], text: str) -> None:
     """Set one `key=value`; the value is read as TOML, else taken as a string."""
     key, equals, value = text.partition("=")
@@ -156,7 +176,7 @@ def _override(values: dict[str, Any], text: str) -> None:
             raise ConfigError("--set", key, table, f"`{parent}` to be a table")
     try:
         table[last] = tomllib.loads(f"value = {value}")["value"]
-    except tomllib.TOMLDecodeError:
+    except ValueError:
         table[last] = value.strip()
 
 
@@ -221,16 +241,20 @@ def _convert(value: Any, hint: Any, source: str, key: str) -> Any:
     raise ConfigError(source, key, value, _describe(hint))
 
 
+_PLAIN = (type(None), bool, int, float, str, list, tuple, dict, date, datetime, time)  # what TOML has words for
+
+
 def _fits(value: Any, hint: Any) -> bool:
+    kind = get_origin(hint) or hint
     if hint is float:
-        return isinstance(value, int | float) and not isinstance(value, bool)
+        return isinstance(value, float) or (_fits(value, int) and abs(value) <= MAX_COUNT)
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool)
-    if hint in (bool, str, type(None)):
-        return isinstance(value, hint)
-    if get_origin(hint) is tuple:
+    if kind is tuple:
         return isinstance(value, list | tuple) and all(_fits(v, get_args(hint)[0]) for v in value)
-    return get_origin(hint) not in (Union, types.UnionType)
+    if kind in (bool, str, dict, type(None)):
+        return isinstance(value, kind)
+    return kind not in (Union, types.UnionType) and not isinstance(value, _PLAIN)
 
 
 def _describe(hint: Any) -> str:
@@ -245,18 +269,24 @@ def _toml_table(values: Mapping[str, Any], prefix: str = "") -> Iterable[str]:
     """Plain entries first, then the tables; None is left out (TOML has no word for it: the default is None)."""
     for key, value in values.items():
         if value is not None and not isinstance(value, Mapping):
-            yield f"{key} = {_toml_value(value)}"
+            yield f"{_toml_key(key)} = {_toml_value(value)}"
     for key, value in values.items():
         if isinstance(value, Mapping):
-            yield f"\n[{prefix}{key}]"
-            yield from _toml_table(value, f"{prefix}{key}.")
+            yield f"\n[{prefix}{_toml_key(key)}]"
+            yield from _toml_table(value, f"{prefix}{_toml_key(key)}.")
+
+
+def _toml_key(key: str) -> str:
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else str(_toml_value(key))
 
 
 def _toml_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         return f"[{', '.join(_toml_value(v) for v in value)}]"
     if isinstance(value, Mapping):
-        return f"{{ {', '.join(f'{k} = {_toml_value(v)}' for k, v in value.items())} }}"
+        return f"{{ {', '.join(f'{_toml_key(k)} = {_toml_value(v)}' for k, v in value.items())} }}"
+    if isinstance(value, date | time):
+        return value.isoformat()
     if isinstance(value, float):
         return repr(value)
     if isinstance(value, bool | int | str):
@@ -264,6 +294,8 @@ def _toml_value(value: Any) -> str:
     raise TypeError(f"Expected a value that TOML can hold, got {value!r}.")
 
 
-def _at_least_one(name: str, value: int) -> None:
-    if value < 1:
-        raise ValueError(f"Expected {name} >= 1, got {value}.")
+def in_range(values: object, name: str, low: float, high: float) -> None:
+    """Raise ValueError unless the named field is a number of the closed range."""
+    found = getattr(values, name)
+    if not low <= found <= high:
+        raise ValueError(f"Expected {name} from {low:g} to {high:g}, got {found}.")

@@ -3,18 +3,17 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
+from allocenv.agents.config import read_problem
 from allocenv.agents.solvers import learnt_solver, shipped_solvers
-from allocenv.agents.toml import tomllib
 from allocenv.core.console import report_console
 from allocenv.core.files import InputError, read_text, write_atomically
 from allocenv.core.problem import Problem
 from allocenv.core.solver import Entry
-from allocenv.evaluate.contest import Contender, Row, contest, within
+from allocenv.evaluate.contest import Contender, PolicySolver, Row, contest, within
 from allocenv.evaluate.table import markdown_table, terminal_table, write_rows
+from allocenv.heuristics import HEURISTICS
 from allocenv.planner import as_solver
-from allocenv.problems import make_problem
 
 START, END = "<!-- table:start -->", "<!-- table:end -->"
 
@@ -33,7 +32,7 @@ def run_evaluation(
     arguments: Sequence[str],
 ) -> list[Row]:
     """Compare on a named instance set, print the table, write it where asked for."""
-    base = make_problem(problem_name, **read_params(params))
+    base = read_problem(problem_name, params)
     chosen = list(base.instance_set(instances))[:limit]
     problem = base.holding([instance for _, instance in chosen])
     contenders = _contenders(problem_name, problem, against, agents, seconds)
@@ -72,25 +71,12 @@ def write_between_marks(readme: Path, table: str) -> None:
     write_atomically(readme, f"{before}{START}\n{table}{END}{after}")
 
 
-def read_params(texts: Sequence[str]) -> dict[str, Any]:
-    """`key=value` texts; values as TOML, else as they stand."""
-    params: dict[str, Any] = {}
-    for text in texts:
-        key, equals, value = text.partition("=")
-        if not equals or not key.strip():
-            raise ValueError(f"--set: expected key=value, got {text!r}.")
-        try:
-            params[key.strip()] = tomllib.loads(f"x = {value}")["x"]
-        except tomllib.TOMLDecodeError:
-            params[key.strip()] = value.strip()
-    return params
-
-
 def _contenders(
     problem_name: str, problem: Problem, against: str, agents: Sequence[str], seconds: float
 ) -> Mapping[str, Contender]:
     """Name -> contender: the problem's solvers, the planner, shipped and trained agents."""
-    entries: dict[str, Entry] = {**problem.solvers, "planner": Entry(as_solver(problem.solvers), "none")}
+    entries = {"random": Entry(PolicySolver(HEURISTICS["random"]), "none")}
+    entries |= {**problem.solvers, "planner": Entry(as_solver(problem.solvers), "none")}
     if against == "all":
         names = list(entries)
         entries |= shipped_solvers(problem_name, problem)

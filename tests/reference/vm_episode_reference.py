@@ -17,11 +17,13 @@ class Twin:
         self.pms = {pm.id: pm for pm in pms}
         self.vms = {vm.id: vm for vm in vms}
         self.groups, self.objective, self.goal, self.move_price = groups, objective, goal, move_price
-        self.at = {vm.id: (vm.pm, tuple(sorted(vm.cells))) for vm in vms}
+        # who takes nothing of any cell is on none
+        cells = {vm.id: tuple(sorted(vm.cells)) if any(vm.per_cell.values()) else () for vm in vms}
+        self.at = {vm.id: (vm.pm, cells[vm.id]) for vm in vms}
         self.n_cells = max(len(pm.cells) for pm in pms)
         self.cell_resources = {name for pm in pms for cell in pm.cells for name in cell}
         self.ways = [list(combinations(range(self.n_cells), n)) for n in range(self.n_cells + 1)]
-        self.n_variants = max((len(self.ways[len(vm.cells)]) for vm in vms), default=1)
+        self.n_variants = max((len(self.ways[len(taken)]) for taken in cells.values()), default=1)
         self.steps_left = max_moves
 
     def capacity(self, pm, cell, name):
@@ -117,7 +119,7 @@ class Twin:
 
     def placements(self, vm):
         """Every machine and choice of cells, at its index among the placements."""
-        ways = self.ways[len(self.vms[vm].cells)]
+        ways = self.ways[len(self.at[vm][1])]
         for i, pm in enumerate(self.pms):
             for v, cells in enumerate(ways):
                 yield i * self.n_variants + v, pm, cells

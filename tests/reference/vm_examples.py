@@ -30,7 +30,11 @@ def random_cluster(rng, n_pms=3, n_vms=6, n_cells=2, rules=True):
             break
         pm, nodes = int(rng.integers(n_pms)), int(rng.integers(0 if rules else 1, min(n_cells, 2) + 1))
         cells = tuple(sorted(rng.permutation(n_cells)[:nodes].tolist()))
-        cpu, memory, own = 1000 * int(rng.choice([2, 4, 6, 8, 12])), 4096 * int(rng.integers(1, 6)), int(rng.integers(3))
+        cpu, memory, own = (
+            1000 * int(rng.choice([2, 4, 6, 8, 12])),
+            4096 * int(rng.integers(1, 6)),
+            int(rng.integers(3)),
+        )
         if disk[pm] < own or any(free[pm, k][0] < cpu or free[pm, k][1] < memory for k in cells):
             continue
         for k in cells:

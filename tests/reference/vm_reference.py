@@ -45,9 +45,7 @@ def chunks(cluster, rules, t, left, pm):
     size = int(rules.term_chunk[t])
     if rules.term_nodes[t] == 0:
         return left[pm, rules.term_resource[t]] // size
-    cells = [
-        left[pm, cell * rules.n_cell_resources + rules.term_resource[t]] // size for cell in range(rules.n_cells)
-    ]
+    cells = [left[pm, cell * rules.n_cell_resources + rules.term_resource[t]] // size for cell in range(rules.n_cells)]
     if rules.term_nodes[t] == 1:
         return sum(cells)
     pairs = 0  # take one of each of the two fullest cells, again and again

@@ -91,7 +91,7 @@ def rules_for(plan: Plan, cluster: Cluster) -> Rules:
     try:
         objective = Objective.parse(plan.objective)
         return compile_rules(objective, cluster.n_cells, cluster.cell_resources, cluster.host_resources)
-    except (ValueError, OverflowError) as error:
+    except ValueError as error:
         raise InputError(cluster.source, "objective of the plan", plan.objective, str(error)) from None
 
 

@@ -18,6 +18,7 @@ from allocenv.core.files import InputError
 
 INT_MAX = 2**31 - 1
 MAX_VARIANTS = 512
+MAX_COST = 1e9
 
 
 class ClusterError(InputError):
@@ -139,8 +140,9 @@ def build_cluster(source: str, pms: Sequence[PM], vms: Sequence[VM], groups: Seq
     """Check the records of a snapshot and turn them into arrays.
 
     Raises:
-        ClusterError: an empty cluster, a duplicate id, an unknown machine, cell or resource, a negative or
-            huge amount, a VM larger than its machine, a machine over its capacity, an unknown group member.
+        ClusterError: an empty cluster, machines without any resource, a duplicate id, an unknown machine, cell
+            or resource, a negative or huge amount, a VM larger than its machine, a machine over its capacity,
+            an unknown group member.
     """
     if not pms:
         raise ClusterError(source, "PMs", 0, "at least one physical machine")
@@ -148,6 +150,8 @@ def build_cluster(source: str, pms: Sequence[PM], vms: Sequence[VM], groups: Seq
     vm_index = _index(source, "VM id", [vm.id for vm in vms])
     cell_resources = _resources([cell for pm in pms for cell in pm.cells])
     host_resources = _resources([pm.own for pm in pms])
+    if not cell_resources and not host_resources:
+        raise ClusterError(source, "PMs", "no resource", "machines that offer something, such as cpu")
     n_cells = max(len(pm.cells) for pm in pms)
     capacity = _capacity(source, pms, n_cells, cell_resources, host_resources)
     shapes: dict[tuple[int, ...], int] = {}
@@ -162,7 +166,8 @@ def build_cluster(source: str, pms: Sequence[PM], vms: Sequence[VM], groups: Seq
                 source, f"VM {vm.id}: cells", list(vm.cells),
                 f"a choice of cells with at most {MAX_VARIANTS} ways, not {n_variants}",
             )  # fmt: skip
-        variant_of.append(list(combinations(range(n_cells), nodes)).index(tuple(sorted(vm.cells))))
+        cells = tuple(sorted(vm.cells)) if nodes else ()
+        variant_of.append(list(combinations(range(n_cells), nodes)).index(cells))
     table = np.array(list(shapes) or np.zeros((0, 1 + len(cell_resources) + len(host_resources))), np.int64)
     class_of, allowed = _classes(source, vms, pm_index)
     racks = {rack: i for i, rack in enumerate(dict.fromkeys(pm.rack for pm in pms))}
@@ -235,7 +240,10 @@ def _checked_vm(
     cell: tuple[str, ...],
     host: tuple[str, ...],
 ) -> tuple[int, int, tuple[int, ...]]:
-    """The VM's machine, number of cells, and demand (per cell, then of the machine)."""
+    """The VM's machine, number of cells, and demand (per cell, then of the machine).
+
+    A VM that takes nothing of its cells takes no cell: it would fit on cells that are not there.
+    """
     if vm.pm not in pm_index:
         raise ClusterError(source, f"VM {vm.id}: host", vm.pm, "the id of a PM of the cluster")
     for name in vm.per_cell:
@@ -254,13 +262,13 @@ def _checked_vm(
         )
     per_cell = [_amount(source, f"VM {vm.id}: {name}", vm.per_cell.get(name, 0)) for name in cell]
     own = [_amount(source, f"VM {vm.id}: {name}", vm.own.get(name, 0)) for name in host]
-    return pm, len(vm.cells), (*per_cell, *own)
+    return pm, len(vm.cells) if any(per_cell) else 0, (*per_cell, *own)
 
 
 def _costs(source: str, vms: Sequence[VM]) -> Array:
     for vm in vms:
-        if not (np.isfinite(vm.cost) and vm.cost >= 0):
-            raise ClusterError(source, f"VM {vm.id}: cost", vm.cost, "a finite number of at least 0")
+        if not 0 <= vm.cost <= MAX_COST:
+            raise ClusterError(source, f"VM {vm.id}: cost", vm.cost, f"a number from 0 to {MAX_COST:g}")
     return np.array([vm.cost for vm in vms], np.float32)
 
 
@@ -284,8 +292,8 @@ def _memberships(source: str, groups: Sequence[Group], vm_index: Mapping[str, in
     for g, group in enumerate(groups):
         if group.scope not in ("host", "rack"):
             raise ClusterError(source, f"group {group.id or g}: scope", group.scope, "'host' or 'rack'")
-        if group.limit < 1:
-            raise ClusterError(source, f"group {group.id or g}: limit", group.limit, "at least 1")
+        if not 1 <= group.limit <= INT_MAX:
+            raise ClusterError(source, f"group {group.id or g}: limit", group.limit, f"from 1 to {INT_MAX}")
         for name in dict.fromkeys(group.members):
             if name not in vm_index:
                 raise ClusterError(source, f"group {group.id or g}: member", name, "the id of a VM")

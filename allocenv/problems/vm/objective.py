@@ -13,9 +13,13 @@ from typing import NamedTuple
 import numpy as np
 
 from allocenv.core.arrays import Array, IntArray
+from allocenv.core.files import one_line
+from allocenv.problems.vm.cluster import INT_MAX
 
 # What one unit of a resource, as people write it, is in the integers of a cluster.
 UNITS = {"cpu": 1000, "memory": 1024, "gpu": 1000}  # cores -> millicores, GiB -> MiB, GPUs -> milli-GPUs
+
+MAX_WEIGHT = 1e6
 
 
 @dataclass(frozen=True)
@@ -48,15 +52,17 @@ class Objective:
             if found is None:
                 raise ValueError(
                     f"Expected an objective such as 'cpu:16', 'cpu:64x2', 'empty' or "
-                    f"'0.7*cpu:16 + 0.3*memory:64', got {text!r}."
+                    f"'0.7*cpu:16 + 0.3*memory:64', got {one_line(text)!r}."
                 )
             weight = float(found["weight"] or 1)
+            if weight > MAX_WEIGHT:
+                raise ValueError(f"Expected a weight of at most {MAX_WEIGHT:g} in {one_line(part.strip())!r}.")
             if found["resource"] is None:
                 empty += weight
                 continue
             chunk, nodes = float(found["chunk"]), int(found["nodes"] or 1)
-            if chunk <= 0 or nodes not in (1, 2) or weight < 0:
-                raise ValueError(f"Expected chunk > 0, 1 or 2 nodes and weight >= 0 in {part.strip()!r}.")
+            if not 0 < chunk <= INT_MAX or nodes not in (1, 2):
+                raise ValueError(f"Expected 0 < chunk <= {INT_MAX} and 1 or 2 nodes in {one_line(part.strip())!r}.")
             terms.append(ChunkTerm(found["resource"], chunk, nodes, weight))
         return cls(tuple(sorted(terms, key=lambda term: -term.weight)), empty)
 
@@ -120,10 +126,10 @@ def compile_rules(
         else:
             raise ValueError(
                 f"Expected the objective to name one of {', '.join(cell_resources + host_resources)}, "
-                f"got {term.resource!r}."
+                f"got {one_line(term.resource)!r}."
             )
-        if chunk[-1] < 1:
-            raise ValueError(f"Expected a chunk of at least one unit of {term.resource}, got {term.chunk:g}.")
+        if not 1 <= chunk[-1] <= INT_MAX:
+            raise ValueError(f"Expected a chunk of {term.resource} from 1 to {INT_MAX} units, got {chunk[-1]:g}.")
     return Rules(
         n_cells=n_cells,
         n_cell_resources=len(cell_resources),

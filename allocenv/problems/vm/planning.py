@@ -11,6 +11,10 @@ import numpy as np
 from allocenv.core.arrays import FloatArray, IntArray
 from allocenv.core.replay import replay
 from allocenv.core.solver import Entry, Solution, never
+from allocenv.problems.vm.baselines.beam import beam
+from allocenv.problems.vm.baselines.filter_score import filter_score
+from allocenv.problems.vm.baselines.pop import pop
+from allocenv.problems.vm.baselines.vector_packing import vector_packing
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.search.annealing import anneal
 from allocenv.problems.vm.search.greedy import greedy
@@ -85,7 +89,8 @@ def _greedy(
 def _annealing(
     problem: "VM", cluster: Cluster, seconds: float, seed: int, start: Solution | None, stop: Callable[[], bool]
 ) -> IntArray:
-    return anneal(cluster, problem.rules, problem.max_moves, seconds, seed, target_of(problem, cluster, start)).moves
+    known = target_of(problem, cluster, start)
+    return anneal(cluster, problem.rules, problem.max_moves, seconds, seed, known, stop=stop).moves
 
 
 def _exact(
@@ -110,10 +115,25 @@ def _exact(
     return replace(solution, optimal=bool(found.proven and reached and len(solution.actions) <= len(moves)))
 
 
+def _baseline(name: str, search: Callable[..., IntArray]) -> Entry:
+    """A sourced baseline: compared with, no part of the portfolio."""
+
+    def run(
+        problem: "VM", cluster: Cluster, seconds: float, seed: int, start: Solution | None, stop: Callable[[], bool]
+    ) -> IntArray:
+        return search(cluster, problem.rules, problem.max_moves, seconds, np.random.default_rng(seed))
+
+    return Entry(solver(name, run), "none")
+
+
 SOLVERS: dict[str, Entry] = {
     "greedy": Entry(solver("greedy", _greedy), "quick"),
     "annealing": Entry(solver("annealing", _annealing), "anytime"),
     "exact": Entry(_exact, "exact"),
+    "filter_score": _baseline("filter_score", filter_score),
+    "vector_packing": _baseline("vector_packing", vector_packing),
+    "pop": _baseline("pop", pop),
+    "beam": _baseline("beam", beam),
 }
 
 

@@ -12,11 +12,14 @@ from allocenv.core.arrays import Array, BoolArray, FloatArray, IntArray
 from allocenv.core.problem import Observation, Outcome, Sizes
 from allocenv.core.solver import Entry
 from allocenv.problems.vm import drawing, dynamics, episode, observation
-from allocenv.problems.vm.cluster import Cluster
+from allocenv.problems.vm.cluster import MAX_COST, Cluster
 from allocenv.problems.vm.episode import Episode
 from allocenv.problems.vm.instance_sets import instance_set
 from allocenv.problems.vm.objective import Objective, Rules, compile_rules
 from allocenv.problems.vm.sources import Given, Source, find_source
+
+MAX_MOVES = 1_000_000
+MAX_PMS = 100_000  # of made-up clusters
 
 
 @dataclass(frozen=True)
@@ -45,13 +48,15 @@ class VM:
     move_price: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.max_moves < 1:
-            raise ValueError(f"Expected max_moves >= 1, got {self.max_moves}.")
-        if self.n_pms < 1:
-            raise ValueError(f"Expected n_pms >= 1, got {self.n_pms}.")
+        if not 1 <= self.max_moves <= MAX_MOVES:
+            raise ValueError(f"Expected max_moves from 1 to {MAX_MOVES}, got {self.max_moves}.")
+        if not 1 <= self.n_pms <= MAX_PMS:
+            raise ValueError(f"Expected n_pms from 1 to {MAX_PMS}, got {self.n_pms}.")
         Objective.parse(self.objective)
-        if not 0 <= self.move_price < np.inf:
-            raise ValueError(f"Expected a finite move_price >= 0, got {self.move_price}.")
+        if self.goal is not None and not np.isfinite(self.goal):
+            raise ValueError(f"Expected a finite goal, got {self.goal}.")
+        if not 0 <= self.move_price <= MAX_COST:
+            raise ValueError(f"Expected move_price from 0 to {MAX_COST:g}, got {self.move_price}.")
 
     @classmethod
     def on(cls, cluster: Cluster, **params: Any) -> "VM":

@@ -16,9 +16,7 @@ def rules_for(cluster, objective, **options):
 
 
 def total(cluster, rules, bin_of, variant_of):
-    return reference.objective(cluster, rules, bin_of, variant_of) + reference.price(
-        cluster, rules, bin_of, variant_of
-    )
+    return reference.objective(cluster, rules, bin_of, variant_of) + reference.price(cluster, rules, bin_of, variant_of)
 
 
 @pytest.mark.parametrize("objective", ["cpu:16", "cpu:16x2 + cpu:8", "empty + 0.5*memory:16 + 0.2*disk:3"])

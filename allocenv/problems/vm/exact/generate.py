@@ -61,7 +61,7 @@ class Generator:
         self.prices = Prices(np.zeros(len(kinds.shape)), 0.0)  # ... at these prices
         self._best = np.zeros(len(self.pool.n_of))
         self._raw = self.bound
-        self._fixed = _arguments(self.pool)
+        self._fixed = pricing_arguments(self.pool)
         self._rng = np.random.default_rng(seed)
 
     def run(self, deadline: float, enough: float = np.nan) -> None:
@@ -169,7 +169,7 @@ class Generator:
             self.slack = self._unit() * (self.bound - raw)
 
 
-def _arguments(pool: Pool) -> tuple[Array, ...]:
+def pricing_arguments(pool: Pool) -> tuple[Array, ...]:
     """What of the cluster the pricing kernel takes, in its order."""
     lattice = pool.lattice
     held = lattice.held.transpose(0, 2, 1)  # [T, 3, Q]

@@ -220,7 +220,10 @@ class _Builder:
         for kind, shape in enumerate(self.kinds.shape):
             nodes = int(self.cluster.shape_nodes[shape])
             for v, cells in enumerate(self.cluster.variants[nodes]):
-                out[kind, v] = BOTH if len(cells) == 2 else (cells[0] if cells and self.n_cells == 2 else CELL0)
+                if self.n_cells == 1 or len(cells) == 0:
+                    out[kind, v] = CELL0
+                else:
+                    out[kind, v] = BOTH if len(cells) == 2 else cells[0]
         return out
 
     def _gains(self) -> tuple[Array, LongArray, LongArray, Array]:

@@ -6,12 +6,14 @@ VMs that settles where the budget is just used up, so that weak moves are given 
 sorted by what is free.
 """
 
+from collections.abc import Callable
 from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
 
 from allocenv.core.arrays import IntArray, LongArray
+from allocenv.core.solver import never
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.objective import Rules
 from allocenv.problems.vm.search.compact import BIN, VARIANT, Layout, Plan, apply, compact, copied, guided, objective_at
@@ -55,6 +57,7 @@ def anneal(
     start: tuple[IntArray, IntArray] | None = None,
     tries: int | None = None,
     schedule: Schedule = DEFAULT,
+    stop: Callable[[], bool] = never,
 ) -> Plan:
     """The best plan of at most `max_moves` moves found within `seconds` of wall time, or `tries` tries.
 
@@ -74,7 +77,7 @@ def anneal(
     places = places_of(cluster, layout)
     setup = perf_counter() - started
     until = started + max(seconds - setup, 0.8 * seconds)  # the end takes about as long as the beginning
-    done = _cool(layout, places, tour, schedule, max_moves, rules.goal, until, tries)
+    done = _cool(layout, places, tour, schedule, max_moves, rules.goal, until, tries, stop)
     moves, after = _plan(home, tour, max_moves, rules.goal)
     objective, price = objective_at(after)
     return Plan(
@@ -103,6 +106,7 @@ def _cool(
     goal: float,
     until: float,
     tries: int | None,
+    stop: Callable[[], bool],
 ) -> int:
     """Cool in cycles until the time is over, all tries are made or the goal is reached; how many were made."""
     started = perf_counter()
@@ -112,7 +116,7 @@ def _cool(
     while len(tour.movers) and layout.base - layout.unit * tour.worth[1] > goal:
         now = perf_counter()
         share = (now - started) / (until - started) if tries is None else done / tries
-        if now >= until or share >= 1:
+        if now >= until or share >= 1 or stop():
             break
         if int(share * cycles) > cycle:
             cycle += 1

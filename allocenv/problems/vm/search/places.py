@@ -46,7 +46,8 @@ def places_of(cluster: Cluster, layout: Layout) -> Places:
         for v, cells in enumerate(cluster.variants[nodes]):
             mine = [row + k * stride for k in cells] or [row]
             rows[i, v, : len(mine)] = mine
-        shift[i] = max(0, int(layout.ceiling[row]).bit_length() - 6)
+        largest = layout.ceiling[rows[i][rows[i] >= 0]].max()  # cells may be unequal
+        shift[i] = max(0, int(largest).bit_length() - 6)
         shapes = np.flatnonzero(class_of == i)
         need[shapes] = layout.demand[shapes, :, row].max(axis=1) >> shift[i]
     bits = np.array([int(n - 1).bit_length() for n in n_variants], np.int64)
