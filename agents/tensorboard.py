@@ -1,12 +1,12 @@
 """Curves of a run, where TensorBoard finds them: a folder for the agent, one for each opponent.
 
-Tags: `rollout/` what training episodes earn, `train/` losses, entropy, KL, `time/` speed, `eval/` figures on held-out
-instances, `data/` pictures; a phase of the agent's own writes under its name. TensorBoard draws the same tag
-of several folders in one chart, so opponents write the agent's `eval/` tags: they are the lines to beat.
+Tags: `eval/` figures on held-out instances, `rollout/` what training episodes earn, `train/` losses, entropy, KL
+of SB3, `loss/` of other phases, `time/` speed, `data/` pictures. TensorBoard draws the same tag of several
+folders in one chart, so opponents write the agent's `eval/` tags: they are the lines to beat.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +53,10 @@ class Curves:
         """Preformatted text."""
         self._writer.add_text(tag, "\n".join(f"    {line}" for line in text.splitlines()), 0)
 
-    def hparams(self, config: Mapping[str, Any], metrics: Mapping[str, float]) -> None:
-        """The run's row in the table of hyper-parameters, with its figures at the end."""
-        flat = {key: value if isinstance(value, _PLAIN) else json.dumps(value) for key, value in flatten(config)}
-        self.logger.record("hparams", HParam(flat, {f"final/{name}": value for name, value in metrics.items()}))
-        self.record("final", metrics)
+    def hparams(self, config: Mapping[str, Any], tags: Iterable[str]) -> None:
+        """The run's row in the table of hyper-parameters, beside the last values of these curves."""
+        flat = {key: _number_or_text(value) for key, value in flatten(config)}
+        self.logger.record("hparams", HParam(flat, dict.fromkeys(tags, 0.0)))  # of metrics only the tags are written
 
     def close(self) -> None:
         self.logger.close()
@@ -73,7 +72,11 @@ class _Output(TensorBoardOutputFormat):
         self._is_closed = False
 
 
-_PLAIN = (bool, int, float, str)
+def _number_or_text(value: Any) -> float | str:
+    """An entry for the table of hyper-parameters, which has no word for truth values and lists."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def flatten(config: Mapping[str, Any], prefix: str = "") -> list[tuple[str, Any]]:

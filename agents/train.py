@@ -209,8 +209,12 @@ class _Run:
         return better
 
     def _finish(self) -> None:
-        metrics = self._last_figures() or self.agent.figures()
-        self.curves.hparams(self.config.to_dict(), metrics)
+        group, figures = "eval", self._last_figures()
+        if not figures:  # nothing judged it: what its training episodes came to
+            group, figures = "final", self.agent.figures()
+            self.curves.record(group, figures)
+        if figures:
+            self.curves.hparams(self.config.to_dict(), [f"{group}/{name}" for name in figures])
         self.curves.flush(self.step)
         self.display.say(f"Finished at step {self.step:,}: {self.folder}")
 

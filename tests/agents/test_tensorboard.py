@@ -3,10 +3,18 @@
 import pytest
 from matplotlib.figure import Figure
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tensorboard.plugins.hparams.plugin_data_pb2 import HParamsPluginData
+from tensorboard.summary.writer import event_file_writer
 
 from allocenv.agents.sb3 import PPOAgent
 from allocenv.agents.tensorboard import Curves
 from allocenv.agents.train import train
+
+
+@pytest.fixture(autouse=True)
+def _one_figure_counter(monkeypatch):
+    """Files of the same second are read in the order of their names: keep their number in the name below ten."""
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(0))
 
 
 def read(folder):
@@ -31,12 +39,43 @@ def test_a_run_draws_returns_losses_speed_and_opponents_in_shared_charts(tiny, t
     tags = set(mine.Tags()["scalars"])
     assert {"rollout/ep_rew_mean", "rollout/objective", "time/steps_per_second", "eval/objective"} <= tags
     assert {"train/entropy_loss", "train/policy_gradient_loss", "train/value_loss", "train/approx_kl"} <= tags
-    assert {"final/objective"} <= tags
     assert [step for step, _ in points(mine, "train/loss")] == [16, 32, 48, 64]
     assert points(mine, "eval/objective") == [(0, 0.25), (32, 0.25), (64, 0.25)]
     assert points(read(tmp_path / "tensorboard/greedy"), "eval/objective") == [(0, 0.5), (32, 0.5), (64, 0.5)]
     assert len(mine.Images("data/solved")) == 3
-    assert "_hparams_/session_start_info" in mine.summary_metadata
+
+
+def table(events):
+    """Hyper-parameters of the run's row and the curves whose last values stand beside them."""
+    content = {tag: metadata.plugin_data.content for tag, metadata in events.summary_metadata.items()}
+    start = HParamsPluginData.FromString(content["_hparams_/session_start_info"]).session_start_info
+    experiment = HParamsPluginData.FromString(content["_hparams_/experiment"]).experiment
+    return start.hparams, {metric.name.tag for metric in experiment.metric_infos}
+
+
+def test_a_finished_run_has_a_row_of_hyper_parameters_beside_its_last_figures(tiny, tmp_path):
+    train(tiny(total_steps=16, learning_rate=0.5), tmp_path, progress=False, evaluate=objective)
+    entries, metrics = table(read(tmp_path / "tensorboard/ppo"))
+    assert entries["train.learning_rate"].number_value == 0.5
+    assert entries["train.figures"].string_value == "false"
+    assert entries["agent"].string_value == "ppo"
+    assert metrics == {"eval/objective"}
+
+
+def test_a_run_that_nothing_judged_shows_what_its_training_episodes_came_to(tiny, tmp_path):
+    train(tiny(total_steps=16), tmp_path, progress=False)
+    mine = read(tmp_path / "tensorboard/ppo")
+    assert {"final/return", "final/objective"} <= table(mine)[1] <= set(mine.Tags()["scalars"])
+
+
+def test_imitation_and_ppo_draw_their_losses_and_speed_along_one_axis(tiny, tmp_path):
+    train(tiny("two_stage", total_steps=32), tmp_path, progress=False)  # 3 rounds of 2 episodes, at most 4 steps each
+    mine = read(tmp_path / "tensorboard/two_stage")
+    for name in ("slot_loss", "placement_loss", "value_loss", "slot_agreement"):
+        assert [step for step, _ in points(mine, f"loss/imitation_{name}")] == [8, 16, 24]
+    for name in ("entropy_loss", "policy_gradient_loss", "value_loss", "approx_kl"):
+        assert [step for step, _ in points(mine, f"train/{name}")] == [40, 56]
+    assert [step for step, _ in points(mine, "time/steps_per_second")] == [8, 16, 24, 40, 56]
 
 
 def test_events_behind_the_checkpoint_are_dropped_on_resume(tiny, tmp_path, monkeypatch):
