@@ -56,9 +56,9 @@ def evaluate(
     against: Annotated[str, typer.Option(help="Solvers, comma-separated, or `all`.")] = "all",
     agent: Annotated[list[str] | None, typer.Option(help="Run folder, or `pretrained`. Repeatable.")] = None,
     seconds: Annotated[float, typer.Option(help="Wall time of a solver on an instance.")] = 1.0,
-    limit: Annotated[int | None, typer.Option(help="Only the first so many instances.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many instances.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value over the problem's parameters.")] = None,
-    seed: int = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of all randomness.")] = 0,
     out: Annotated[Path | None, typer.Option(help="Folder for rows.csv, rows.json and table.md.")] = None,
     readme: Annotated[Path | None, typer.Option(help="Write the table between this file's table marks.")] = None,
 ) -> None:

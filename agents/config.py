@@ -26,7 +26,7 @@ from allocenv.core.files import InputError, read_text
 from allocenv.core.problem import Problem
 from allocenv.problems import PROBLEMS
 
-MAX_SEED = 2**31 - 1
+MAX_SEED = 499_999  # instances that are judged on begin at 500,000 (`instance_sets`, `HELD_OUT_SEED`)
 MAX_COUNT = 2**53  # of steps; larger ones are slips
 MAX_ENVS, MAX_THREADS = 2**16, 2**10
 _FOLDER_NAME = re.compile(r"[A-Za-z0-9_][\w.-]{0,199}")

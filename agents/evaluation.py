@@ -32,6 +32,8 @@ def run_evaluation(
     arguments: Sequence[str],
 ) -> list[Row]:
     """Compare on a named instance set, print the table, write it where asked for."""
+    if not 0 < seconds < 1e6:
+        raise ValueError(f"--seconds: expected a positive number, got {seconds}.")
     base = read_problem(problem_name, params)
     chosen = list(base.instance_set(instances))[:limit]
     problem = base.holding([instance for _, instance in chosen])
@@ -91,4 +93,6 @@ def _contenders(
     for agent in agents:
         name, solver = learnt_solver(agent, problem_name, problem)
         found[name] = within(solver, seconds)
+    if not found:
+        raise ValueError("--against: expected at least one solver, or a run as --agent.")
     return found

@@ -37,11 +37,11 @@ def lines(rows: Sequence[Row]) -> list[Line]:
 
 
 def _best_known(rows: Sequence[Row]) -> Mapping[str, float]:
-    """Per instance the lowest objective anybody reached."""
-    best: dict[str, float] = {}
+    """Per instance the lowest objective of a legal plan; nan where there is none."""
+    best = dict.fromkeys((row.instance for row in rows), np.nan)
     for row in rows:
         if row.legal:
-            best[row.instance] = min(best.get(row.instance, np.inf), row.objective)
+            best[row.instance] = float(np.fmin(best[row.instance], row.objective))
     return best
 
 

@@ -30,7 +30,7 @@ def plan_command(
     export: Annotated[str | None, typer.Option(help=f"Also write the commands: {STYLES}.")] = None,
     format: Annotated[str | None, typer.Option(help=f"Of the input: {FORMATS}; default: detected.")] = None,
     learnt: Annotated[bool, typer.Option(help="Let the shipped two-stage policy take part.")] = False,
-    seed: Annotated[int, typer.Option(help="Of all randomness.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of all randomness.")] = 0,
     table: Annotated[bool, typer.Option(help="Print the moves.")] = True,
 ) -> None:
     """Plan migrations on a cluster snapshot: ordered, each legal at its turn, in waves, with gains and reasons."""
@@ -59,7 +59,7 @@ def generate_command(
     kind: Annotated[
         str, typer.Option(help="calibrated, roomy, crowded, half_vms, double_vms or mixed_pms.")
     ] = "calibrated",
-    seed: Annotated[int, typer.Option(help="Of all randomness.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of all randomness.")] = 0,
 ) -> None:
     """Write a made-up cluster, calibrated to ByteDance's."""
     from allocenv.problems.vm.planning_run import run_generate

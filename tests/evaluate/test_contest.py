@@ -1,0 +1,98 @@
+"""A contest: everybody on the same instances, judged by the environment."""
+
+import time
+
+import numpy as np
+import pytest
+from toy_problem import Toy
+
+from allocenv.core.solver import Solution
+from allocenv.evaluate.contest import PolicySolver, acting, contenders_of, contest, judge, machine, within
+from allocenv.heuristics import first_fit, random_legal
+
+ROOMS = [("one", np.array([1, 0])), ("three", np.array([2, 1]))]
+
+
+def returning(actions, objective=0.0, bound=-np.inf):
+    return lambda problem, instance, rng: Solution(np.array(actions, np.int32).reshape(-1, 2), objective, bound)
+
+
+def test_the_environment_says_what_a_plan_reaches():
+    # All three items are placed, which costs -3, whatever the solver claims.
+    row = judge(Toy(), "three", ROOMS[1][1], "x", returning([[0, 0], [1, 0], [2, 1]], -99.0, -3.5), None)
+    assert (row.start, row.objective, row.decisions, row.legal, row.bound) == (0, -3, 3, True, -3.5)
+
+
+def test_a_plan_that_the_environment_refuses_is_marked_illegal():
+    row = judge(Toy(), "one", ROOMS[0][1], "x", returning([[0, 0], [0, 0]]), None)
+    assert not row.legal
+    assert row.objective == -1
+
+
+def test_a_row_holds_the_contenders_own_time():
+    def slow(problem, instance, rng):
+        time.sleep(0.05)
+        return Solution(np.zeros((0, 2), np.int32), 0.0)
+
+    row = judge(Toy(), "one", ROOMS[0][1], "slow", slow, None)
+    assert 0.05 <= row.wall < 0.5
+    assert row.cpu < row.wall
+
+
+def test_everybody_meets_every_instance_in_order():
+    heard = []
+    rows = contest(Toy(), ROOMS, {"a": returning([]), "b": returning([[0, 0]])}, listener=heard.append)
+    assert [(row.instance, row.contender) for row in rows] == [
+        ("one", "a"), ("one", "b"), ("three", "a"), ("three", "b"),
+    ]  # fmt: skip
+    assert heard == rows
+    assert contenders_of(rows) == ["a", "b"]
+
+
+def test_a_contenders_randomness_depends_on_seed_and_instance_alone():
+    drawn = {}
+
+    def drawing(name):
+        def contender(problem, instance, rng):
+            drawn.setdefault(name, []).append(float(rng.random()))
+            return Solution(np.zeros((0, 2), np.int32), 0.0)
+
+        return contender
+
+    contest(Toy(), ROOMS, {"first": drawing("first"), "second": drawing("second")}, seed=1)
+    contest(Toy(), ROOMS, {"alone": drawing("alone")}, seed=1)
+    contest(Toy(), ROOMS, {"other": drawing("other")}, seed=2)
+    assert drawn["first"] == drawn["second"] == drawn["alone"]
+    assert not set(drawn["first"]) & set(drawn["other"])
+    assert len(set(drawn["first"])) == 2
+
+
+def test_a_policy_acts_to_the_end_of_the_episode():
+    rows = contest(Toy(), ROOMS, {"first_fit": acting(lambda rng: first_fit), "random": acting(random_legal)})
+    assert [row.objective for row in rows] == [-1, -1, -3, -3]  # the toy cannot be played badly, only slowly
+    assert all(row.legal for row in rows)
+    assert [row.decisions for row in rows if row.contender == "first_fit"] == [1, 3]
+
+
+def test_a_solver_is_held_to_its_seconds():
+    given = []
+
+    def solver(problem, instance, seconds, rng, start=None, stop=None):
+        given.append(seconds)
+        return Solution(np.zeros((0, 2), np.int32), 0.0)
+
+    contest(Toy(), ROOMS, {"x": within(solver, 0.25)})
+    assert given == [0.25, 0.25]
+
+
+@pytest.mark.parametrize(("objective", "expected"), [(-3.0, "start"), (-2.0, "policy")])
+def test_a_policy_as_a_solver_is_no_worse_than_its_start(objective, expected):
+    start = Solution(np.zeros((0, 2), np.int32), objective, found_by="start")
+    policy = PolicySolver(lambda rng: first_fit)
+    found = policy(Toy(), ROOMS[1][1], 1.0, np.random.default_rng(0), start)
+    assert found.objective == -3
+    assert (found is start) == (expected == "start")
+
+
+def test_the_machine_is_named():
+    assert " x " in machine()
