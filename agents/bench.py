@@ -1,6 +1,7 @@
 """What `allocenv bench` does: measure every bar of a problem, print figure and verdict, write them down."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from allocenv.core.problem import Problem
 from allocenv.core.solver import Entry
 from allocenv.evaluate.contest import machine
 from allocenv.problems import PROBLEMS, REGISTRY
+from allocenv.wrappers.vector import AllocVectorEnv
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -35,6 +37,9 @@ class BenchSession:
         if self._shipped is None:
             self._shipped = shipped_solvers(self.problem_name, problem)
         return self._shipped
+
+    def vector_env(self, problem: Problem, n: int) -> AllocVectorEnv:
+        return AllocVectorEnv(problem, n)
 
     def trained(self, config: str, minutes: float, seed: int) -> tuple[Path, Any]:
         """Train for so many minutes of wall time, from nothing, in a process of its own."""
@@ -61,6 +66,16 @@ class BenchSession:
         wall = time.perf_counter() - began
         shutil.rmtree(folder, ignore_errors=True)
         return status, wall, output
+
+    def script(self, arguments: list[str]) -> tuple[int, str]:
+        """Run a Python script of this checkout."""
+        path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+        done = subprocess.run(
+            [sys.executable, *arguments],
+            cwd=ROOT, env={**os.environ, "PYTHONPATH": path}, text=True, check=False,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        return done.returncode, done.stdout
 
 
 def run_bench(problem_name: str, chosen: Sequence[str], out: Path) -> bool:

@@ -15,11 +15,17 @@ class Session(Protocol):
     def learnt(self, problem: Problem) -> Mapping[str, Entry]:
         """The shipped policies that plan for the problem."""
 
+    def vector_env(self, problem: Problem, n: int) -> Any:
+        """A Gymnasium vector environment of n instances of the problem, on one thread."""
+
     def trained(self, config: str, minutes: float, seed: int) -> tuple[Path, Any]:
         """Train a config from nothing for a wall time; the run folder and a solver of the result."""
 
     def run(self, command: list[str], seconds: float) -> tuple[int, float, str]:
         """Run a command in a fresh clone of the repository: exit status, wall seconds, output."""
+
+    def script(self, arguments: list[str]) -> tuple[int, str]:
+        """Run a Python script of this checkout with this interpreter: exit status and output."""
 
 
 @dataclass

@@ -7,6 +7,7 @@ each move is checked by the plan's own replay. Prints counts; exit status 1 with
 are numbered: `examine(seed, number)` repeats one.
 """
 
+import faulthandler
 import random
 import sys
 import tempfile
@@ -304,4 +305,5 @@ def main(n: int, seed: int) -> int:
 
 
 if __name__ == "__main__":
+    faulthandler.enable()  # kernels run without checks of their bounds
     sys.exit(main(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0))

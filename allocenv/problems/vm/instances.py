@@ -187,7 +187,7 @@ def _nearest(
     target = _free_at(base, cores, churn.used)
     best, best_rate = None, np.inf
     for _ in range(attempts):
-        stay = np.flatnonzero(rng.random(base.n_vms) >= churn.departures)
+        stay = np.flatnonzero(rng.random(base.n_vms) >= churn.departures).astype(np.int32)
         free = _free(base, Held(base.shape_of[stay], base.bin_of[stay], base.variant_of[stay]))
         arrivals = _arrive(base, pool, free, cores, base.active, target, rng)
         rate = _fragment_rate(free[base.active][:, cores], chunk)

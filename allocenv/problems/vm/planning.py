@@ -4,13 +4,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from allocenv.core.arrays import FloatArray, IntArray
 from allocenv.core.replay import replay
-from allocenv.core.solver import Entry, Solution, never
+from allocenv.core.solver import Entry, Solution, Solver, never
 from allocenv.problems.vm.baselines.beam import beam
 from allocenv.problems.vm.baselines.filter_score import filter_score
 from allocenv.problems.vm.baselines.pop import pop
@@ -129,7 +129,7 @@ def _baseline(name: str, search: Callable[..., IntArray]) -> Entry:
 SOLVERS: dict[str, Entry] = {
     "greedy": Entry(solver("greedy", _greedy), "quick"),
     "annealing": Entry(solver("annealing", _annealing), "anytime"),
-    "exact": Entry(_exact, "exact"),
+    "exact": Entry(cast(Solver, _exact), "exact"),
     "filter_score": _baseline("filter_score", filter_score),
     "vector_packing": _baseline("vector_packing", vector_packing),
     "pop": _baseline("pop", pop),

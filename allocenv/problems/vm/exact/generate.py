@@ -12,6 +12,7 @@ multiples of 2^-20 and all sums are exact: a plan at the bound is then proven wi
 
 from math import ceil, floor
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 
@@ -70,7 +71,7 @@ class Generator:
         change = np.empty((len(value), len(self.pool.kinds.shape), 3), np.int64)
         while perf_counter() < deadline:
             linear, prices = linear_master(self.pool, self.aim)
-            best_changes(*self._fixed, prices.kind, prices.move + self.pool.toll, value, change)
+            self._price(prices.kind, prices.move, value, change)
             self._tighten(prices, value)
             new = self.pool.add(np.arange(len(value)), change.copy())
             if new == 0 or not self._better(self.aim.rounded(linear)) or not self._better(enough):
@@ -145,8 +146,13 @@ class Generator:
                 return
             kind = self.prices.kind + self._rng.normal(0.0, noise, len(self.prices.kind))
             move = max(self.prices.move + self._rng.normal(0.0, noise), 0.0)
-            best_changes(*self._fixed, kind, move + self.pool.toll, value, change)
+            self._price(kind, move, value, change)
             self.pool.add(np.arange(len(value)), change.copy())
+
+    def _price(self, kind: Array, move: float, value: Array, change: LongArray) -> None:
+        """Write each type's best change at these prices, and its value."""
+        arguments: Any = (*self._fixed, kind, move + self.pool.toll, value, change)
+        best_changes(*arguments)
 
     def _better(self, value: float) -> bool:
         """Whether a value short of the bound could still become the bound."""

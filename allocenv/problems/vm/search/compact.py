@@ -173,14 +173,15 @@ def _rows(rules: Rules, t: int) -> list[int]:
 
 def _common(cluster: Cluster, rules: Rules) -> LongArray:
     """What all demands and chunks of a resource are multiples of: [R]."""
-    rows = np.gcd.reduce(cluster.demand.reshape(-1, cluster.capacity.shape[0]).astype(np.int64), axis=0)
+    rows: LongArray = np.gcd.reduce(cluster.demand.reshape(-1, cluster.capacity.shape[0]).astype(np.int64), axis=0)
     for t in range(len(rules.term_chunk)):
         for row in _rows(rules, t):
             rows[row] = np.gcd(rows[row], int(rules.term_chunk[t]))
     c, k = rules.n_cell_resources, rules.n_cells
     cells = rows[: k * c].reshape(k, c)
     cells[:] = np.gcd.reduce(cells, axis=0)
-    return np.maximum(rows, 1)
+    rows[rows == 0] = 1
+    return rows
 
 
 def _worth(cluster: Cluster, rules: Rules) -> tuple[Array, float, float]:

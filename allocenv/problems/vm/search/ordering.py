@@ -48,7 +48,10 @@ def order_moves(
 
 
 def ordered(
-    layout: Layout, target_bin: IntArray, target_variant: IntArray, max_moves: int | None = None
+    layout: Layout,
+    target_bin: IntArray | LongArray,
+    target_variant: IntArray | LongArray,
+    max_moves: int | None = None,
 ) -> tuple[IntArray, Layout]:
     """The moves from the layout (which stays as it is), and the layout they lead to."""
     wanted = wanted_moves(layout, target_bin, target_variant)
@@ -68,18 +71,18 @@ def ordered(
     return moves[:n], after
 
 
-def wanted_moves(layout: Layout, target_bin: IntArray, target_variant: IntArray) -> LongArray:
+def wanted_moves(layout: Layout, target_bin: IntArray | LongArray, target_variant: IntArray | LongArray) -> LongArray:
     """Who has to go where [n, 3], once interchangeable VMs that would trade places stay."""
     vms = layout.vms
     moved = np.flatnonzero((target_bin != vms[:, BIN]) | (target_variant != vms[:, VARIANT]))
-    for vm in moved:
+    for vm in moved.tolist():
         pm, variant = int(target_bin[vm]), int(target_variant[vm])
         if not layout.movable[vm]:
             raise ValueError(f"Expected VM {vm} to stay on machine {vms[vm, BIN]}: it may not move.")
         if not (0 <= pm < len(layout.pms) and 0 <= variant < layout.n_variants[vms[vm, SHAPE]]):
             raise ValueError(f"Expected a place for VM {vm}, got machine {pm}, variant {variant}.")
-    place = {int(vm): (int(vms[vm, BIN]), int(vms[vm, VARIANT])) for vm in moved}
-    target = {int(vm): (int(target_bin[vm]), int(target_variant[vm])) for vm in moved}
+    place = {vm: (int(vms[vm, BIN]), int(vms[vm, VARIANT])) for vm in moved.tolist()}
+    target = {vm: (int(target_bin[vm]), int(target_variant[vm])) for vm in moved.tolist()}
     arriving: dict[tuple[int, tuple[int, int]], list[int]] = {}
     for vm, dest in target.items():
         arriving.setdefault((int(vms[vm, KIND]), dest), []).append(vm)
