@@ -10,7 +10,9 @@ FIGURES = {"objective": 0.25}
 
 
 def test_a_run_is_drawn_with_its_opponents_though_nothing_has_changed(tiny, tmp_path):
-    train(tiny(total_steps=16), tmp_path, progress=False, evaluate=lambda policy: FIGURES, opponents={"greedy": FIGURES})
+    train(
+        tiny(total_steps=16), tmp_path, progress=False, evaluate=lambda policy: FIGURES, opponents={"greedy": FIGURES}
+    )
     draw_curve(tmp_path, tmp_path / "curve.png")
     assert (tmp_path / "curve.png").read_bytes().startswith(b"\x89PNG")
 
