@@ -1,7 +1,7 @@
 """Broken training configs: valid ones with one or two entries changed, as TOML text or as nested tables."""
 
-import copy
 import random
+from copy import deepcopy
 from datetime import date
 from typing import Any
 
@@ -33,7 +33,7 @@ _WORDS = ["", "x", "a.b", "n_pm", "total_steps", "objective", "a\nb", "\x7f", "Ã
 
 def mutated_config(rng: random.Random) -> dict[str, Any] | bytes:
     """A nested dictionary, or the bytes of a TOML file."""
-    values = copy.deepcopy(rng.choice(_VALID))
+    values = deepcopy(rng.choice(_VALID))
     for _ in range(rng.choice([0, 1, 1, 1, 2])):
         _change(values, rng)
     if rng.random() < 0.3:
@@ -74,7 +74,7 @@ def _change(values: dict[str, Any], rng: random.Random) -> None:
     draw = rng.random()
     if key is None or (draw < 0.15 and isinstance(holder, dict)):
         if isinstance(holder, dict):
-            holder[rng.choice(_WORDS)] = rng.choice(_JUNK)
+            holder[rng.choice(_WORDS)] = deepcopy(rng.choice(_JUNK))
     elif draw < 0.3:
         del holder[key]
     elif draw < 0.4 and isinstance(holder, dict):
@@ -82,7 +82,7 @@ def _change(values: dict[str, Any], rng: random.Random) -> None:
     elif draw < 0.5 and isinstance(holder[key], int | float):
         holder[key] = rng.choice([-holder[key], holder[key] * 10**6, float(holder[key]), str(holder[key])])
     else:
-        holder[key] = rng.choice(_JUNK)
+        holder[key] = deepcopy(rng.choice(_JUNK))
 
 
 def _lines(values: dict[str, Any]) -> list[str]:

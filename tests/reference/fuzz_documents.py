@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+from copy import deepcopy
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -66,12 +67,12 @@ def _mutate(document: Any, rng: random.Random) -> Any:
         holder, key = at, rng.choice(list(at)) if isinstance(at, dict) else rng.randrange(len(at))
         at = at[key]
     if holder is None:
-        return rng.choice(_JUNK)
+        return deepcopy(rng.choice(_JUNK))
     action = rng.random()
     if action < 0.2:
         del holder[key]
     elif action < 0.6:
-        holder[key] = rng.choice(_JUNK)
+        holder[key] = deepcopy(rng.choice(_JUNK))
     elif action < 0.7 and isinstance(holder, list):
         holder.insert(rng.randrange(len(holder) + 1), json.loads(json.dumps(holder[key])))
     elif action < 0.8 and isinstance(holder, dict):
@@ -114,7 +115,7 @@ def _mutated_bytes(data: bytes, rng: random.Random) -> bytes:
     if action < 0.5:
         at = rng.randrange(len(data) + 1)
         return data[:at] + rng.choice([b"\x00", b"\xff", b'"', b"{", b"]", b",", b"\n", b"\xef\xbb\xbf"]) + data[at:]
-    packed = gzip.compress(data, 1)
+    packed = gzip.compress(data, 1, mtime=0)
     if action < 0.7:
         return packed
     if action < 0.9:
