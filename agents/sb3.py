@@ -17,7 +17,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.utils import LinearSchedule, set_random_seed
 
 from allocenv.agents.agent import Phase
-from allocenv.agents.config import RunConfig
+from allocenv.agents.config import RunConfig, in_range
 from allocenv.agents.set_network import MaskableSetPolicy, SetPolicy, extractor_arguments
 from allocenv.core.arrays import Array, BoolArray, IntArray
 from allocenv.core.batch import Batch
@@ -26,6 +26,36 @@ from allocenv.core.problem import Problem
 from allocenv.wrappers.sb3 import make_sb3
 from allocenv.wrappers.sequential import NOTHING, PLACEMENT, Sequential
 from allocenv.wrappers.spaces import as_dict, as_pairs
+
+_RANGES: dict[str, tuple[float, float]] = {
+    "n_steps": (1, 1e6),
+    "batch_size": (2, 1e7),
+    "n_epochs": (1, 1e4),
+    "width": (1, 1e4),
+    "gamma": (0, 1),
+    "gae_lambda": (0, 1),
+    "clip_range": (1e-9, 1e3),
+    "ent_coef": (0, 1e3),
+    "vf_coef": (0, 1e3),
+    "max_grad_norm": (1e-9, 1e9),
+    "target_kl": (1e-9, 1e3),
+    "buffer_size": (1, 1e8),
+    "learning_starts": (0, 1e9),
+    "tau": (0, 1),
+    "train_freq": (1, 1e6),
+    "gradient_steps": (-1, 1e6),  # -1: as many as steps were taken
+    "target_update_interval": (1, 1e9),
+    "exploration_fraction": (0, 1),
+    "exploration_final_eps": (0, 1),
+    "unit_steps": (1, 1e7),
+}
+
+
+def expect_ranges(params: object) -> None:
+    """Raise ValueError where a field of these names is out of range."""
+    for name, (low, high) in _RANGES.items():
+        if getattr(params, name, None) is not None:
+            in_range(params, name, low, high)
 
 
 @dataclass(frozen=True)
@@ -39,6 +69,9 @@ class A2CParams:
     vf_coef: float = 0.5
     max_grad_norm: float = 0.5
     width: int = 64
+
+    def __post_init__(self) -> None:
+        expect_ranges(self)
 
 
 @dataclass(frozen=True)
@@ -58,6 +91,9 @@ class PPOParams:
     target_kl: float | None = None
     width: int = 64
 
+    def __post_init__(self) -> None:
+        expect_ranges(self)
+
 
 @dataclass(frozen=True)
 class DQNParams:
@@ -76,6 +112,9 @@ class DQNParams:
     max_grad_norm: float = 10.0
     unit_steps: int = 1_000
     width: int = 64
+
+    def __post_init__(self) -> None:
+        expect_ranges(self)
 
 
 @dataclass(frozen=True)

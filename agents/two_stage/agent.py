@@ -6,12 +6,14 @@ from functools import cached_property
 from typing import Any
 
 from allocenv.agents.agent import Phase
+from allocenv.agents.config import ConfigError
 from allocenv.agents.sb3 import PPOAgent, PPOParams
 from allocenv.agents.two_stage.decoding import TwoStagePolicy
 from allocenv.agents.two_stage.imitation import Imitation, Imitator
 from allocenv.agents.two_stage.network import TwoStageNetwork, Widths
 from allocenv.agents.two_stage.ppo import StageTwo, TwoStageActorCritic, TwoStageBuffer
 from allocenv.core.policy import Policy
+from allocenv.core.problem import Problem
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,12 @@ class TwoStageParams(PPOParams):
     imitation_learning_rate: float = 1e-3
     imitation_value_weight: float = 0.005
     lessons: tuple[dict[str, Any], ...] = ()
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.n_queries < 1:
+            raise ValueError(f"Expected n_queries >= 1, got {self.n_queries}.")
+        _ = self.imitation  # checks its own
 
     @property
     def imitation(self) -> Imitation:
@@ -64,9 +72,18 @@ class TwoStageAgent(PPOAgent):
     @cached_property
     def imitator(self) -> Imitator:
         params = self.config.agent_params
-        problem: Any = self.problem  # a frozen dataclass, as every problem is
-        problems = [replace(problem, **lesson) for lesson in params.lessons] or [problem]
+        problems = [self._lesson(lesson) for lesson in params.lessons] or [self.problem]
         return Imitator(self.network, problems, params.imitation, self.config.seed)
+
+    def _lesson(self, changes: dict[str, Any]) -> Problem:
+        """The problem with other parameters. Raises ConfigError."""
+        problem: Any = self.problem  # a frozen dataclass, as every problem is
+        try:
+            changed: Problem = replace(problem, **changes)
+        except (TypeError, ValueError) as error:
+            expected = f"parameters of {self.config.problem} ({error})"
+            raise ConfigError(self.config.name, "agent_params.lessons", changes, expected) from error
+        return changed
 
     def policy_arguments(self) -> dict[str, Any]:
         return {"stage_two": self.stage_two, "network": self.network}

@@ -3,6 +3,7 @@
 import pytest
 
 from allocenv.agents.config import ConfigError, RunConfig, TrainConfig
+from allocenv.core.files import InputError
 
 TEXT = """
 problem = "vm"
@@ -94,3 +95,38 @@ def test_a_file_that_is_no_toml_is_named(tmp_path):
     path.write_text("problem = ")
     with pytest.raises(ConfigError, match=r"broken.toml: the file"):
         RunConfig.load(path)
+
+
+@pytest.mark.parametrize(
+    ("agent", "override", "message"),
+    [
+        ("ppo", "agent_params.n_steps=0", r"n_steps from 1 to .*, got 0"),
+        ("ppo", "agent_params.gamma=1.5", r"gamma from 0 to 1, got 1.5"),
+        ("ppo", "agent_params.gamma=nan", r"gamma from 0 to 1, got nan"),
+        ("two_stage", "agent_params.n_queries=0", r"n_queries >= 1, got 0"),
+        ("two_stage", "agent_params.imitation_wander=2.0", r"wander in \[0, 1\]"),
+        ("two_stage", "agent_params.lessons=[3]", r"agent_params.lessons: found \[3\], expected a list"),
+        ("ppo", "train.device='abacus'", r"device such as cpu"),
+        ("ppo", "seed=-1", r"seed: found -1, expected an integer from 0"),
+        ("ppo", "params.source=3", r"params.source: found 3, expected a string"),
+        ("ppo", "params.goal=inf", r"finite goal"),
+    ],
+)
+def test_what_no_training_could_use_is_refused(tmp_path, agent, override, message):
+    path = tmp_path / "config.toml"
+    path.write_text(f'problem = "vm"\nagent = "{agent}"')
+    with pytest.raises(ConfigError, match=message):
+        RunConfig.load(path, [override]).make_problem()
+
+
+def test_whatever_is_in_a_lesson_reads_back_equal(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text('problem = "vm"\nagent = "two_stage"\nagent_params = {lessons = [{}, {"a b" = [1, 2024-01-02]}]}')
+    config = RunConfig.load(path)
+    path.write_text(config.to_toml())
+    assert RunConfig.load(path) == config
+
+
+def test_a_file_that_is_not_there_is_one_line(tmp_path):
+    with pytest.raises(InputError, match=r"missing.toml: file: found 'No such file"):
+        RunConfig.load(tmp_path / "missing.toml")

@@ -49,7 +49,7 @@ NONSENSE = [
     "-1*cpu:16", "*cpu:16", "disk:3", "16", "cpu:0.0001", "cpu:3000000", f"cpu:{'9' * 400}", f"{'9' * 400}*cpu:16",
     f"{'9' * 400}*empty", "cpu:16\ncpu:8", "a\x00b:1", "é:1", "x" * 400, "1" * 400,
 ]  # fmt: skip
-PORTFOLIO_EVERY, EXACT_EVERY, OBSERVE_EVERY = 50, 500, 20  # documents
+PORTFOLIO_EVERY, BASELINES_EVERY, EXACT_EVERY, OBSERVE_EVERY = 50, 100, 500, 20  # documents
 SHOWN = 10  # failures
 
 
@@ -166,6 +166,10 @@ def _solutions(problem: VM, cluster: Cluster, i: int) -> Iterator[tuple[str, Sol
     yield "greedy", SOLVERS["greedy"].solver(problem, cluster, 1.0, rng)
     if i % PORTFOLIO_EVERY == 0:
         yield "portfolio", run_portfolio(problem, cluster, 0.02 + 0.03 * rng.random(), workers=1).solution
+    if i % BASELINES_EVERY == 0:
+        for name, entry in SOLVERS.items():
+            if entry.part == "none":
+                yield name, entry.solver(problem, cluster, 0.2, rng)
     if i % EXACT_EVERY == 0:
         yield "exact", SOLVERS["exact"].solver(problem, cluster, 0.5, rng)
 
