@@ -44,7 +44,8 @@ class BenchSession:
     def trained(self, config: str, minutes: float, seed: int) -> tuple[Path, Any]:
         """Train for so many minutes of wall time, from nothing, in a process of its own."""
         out = Path(tempfile.mkdtemp(prefix="allocenv-bench-"))
-        command = ["allocenv", "train", str(ROOT / config), "--seed", str(seed), "--out", str(out), "--no-progress"]
+        allocenv = [sys.executable, "-m", "allocenv.agents.cli"]
+        command = [*allocenv, "train", str(ROOT / config), "--seed", str(seed), "--out", str(out), "--no-progress"]
         with suppress(subprocess.TimeoutExpired):  # the best checkpoint until then is what counts
             subprocess.run(command, timeout=minutes * 60, check=False)
         run = next(out.glob(f"{self.problem_name}/*/*"))

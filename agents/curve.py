@@ -1,8 +1,10 @@
 """The learning curve of a run as a picture: held-out objective against wall time, opponents as lines."""
 
+import itertools
 from io import BytesIO
 from pathlib import Path
 
+from allocenv.agents.config import RunConfig
 from allocenv.core.files import InputError, write_atomically
 
 TAG = "eval/objective"
@@ -14,21 +16,20 @@ def draw_curve(run: Path, out: Path) -> None:
     Raises:
         InputError: the folder holds no evaluations.
     """
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    from matplotlib import pyplot
-
-    curves = {folder.name: _events(folder) for folder in sorted((run / "tensorboard").glob("*")) if folder.is_dir()}
-    agents = {name: events for name, events in curves.items() if len({value for _, value in events}) > 1}
-    if not agents:
-        raise InputError(str(run / "tensorboard"), TAG, 0, "at least two evaluations")
-    figure, axes = pyplot.subplots(figsize=(7, 3.5), layout="constrained")
-    for name, events in agents.items():
-        minutes = [(at - events[0][0]) / 60 for at, _ in events]
-        axes.plot(minutes, [value for _, value in events], marker="o", markersize=3, color="#1f5fa8", label=name)
-    lines = {name: events[0][1] for name, events in curves.items() if events and name not in agents}
-    for (name, value), style in zip(lines.items(), (":", "--", "-", "-."), strict=False):
+    agent = RunConfig.load(run / "config.toml").agent
+    folders = [folder for folder in sorted((run / "tensorboard").glob("*")) if folder.is_dir()]
+    curves = {folder.name: events for folder in folders if (events := _events(folder))}
+    ours = curves.pop(agent, [])
+    if len(ours) < 2:
+        raise InputError(str(run / "tensorboard"), TAG, len(ours), "at least two evaluations")
+    figure = Figure(figsize=(7, 3.5), layout="constrained")
+    axes = figure.subplots()
+    minutes = [(at - ours[0][0]) / 60 for at, _ in ours]
+    axes.plot(minutes, [value for _, value in ours], marker="o", markersize=3, color="#1f5fa8", label=agent)
+    lines = {name: events[0][1] for name, events in curves.items()}
+    for (name, value), style in zip(lines.items(), itertools.cycle((":", "--", "-", "-."))):
         axes.axhline(value, color="#555555", linestyle=style, linewidth=1, label=name)
     axes.set_xlabel("minutes of training")
     axes.set_ylabel("held-out objective")
@@ -36,7 +37,6 @@ def draw_curve(run: Path, out: Path) -> None:
     axes.legend(frameon=False)
     buffer = BytesIO()
     figure.savefig(buffer, format="png", dpi=110)
-    pyplot.close(figure)
     write_atomically(out, buffer.getvalue())
 
 

@@ -77,18 +77,16 @@ def _contenders(
     problem_name: str, problem: Problem, against: str, agents: Sequence[str], seconds: float
 ) -> Mapping[str, Contender]:
     """Name -> contender: the problem's solvers, the planner, shipped and trained agents."""
-    entries = {"random": Entry(PolicySolver(HEURISTICS["random"]), "none")}
-    entries |= {**problem.solvers, "planner": Entry(as_solver(problem.solvers), "none")}
-    if against == "all":
-        names = list(entries)
-        entries |= shipped_solvers(problem_name, problem)
-        names += [name for name in entries if name not in names]
-    else:
-        entries |= shipped_solvers(problem_name, problem)
-        names = [name.strip() for name in against.split(",") if name.strip()]
-        unknown = [name for name in names if name not in entries]
-        if unknown:
-            raise ValueError(f"--against: expected solvers among {', '.join(entries)}; got {unknown[0]!r}.")
+    entries = {
+        "random": Entry(PolicySolver(HEURISTICS["random"]), "none"),
+        **problem.solvers,
+        "planner": Entry(as_solver(problem.solvers), "none"),
+        **shipped_solvers(problem_name, problem),
+    }
+    names = [name.strip() for name in against.split(",") if name.strip()] if against != "all" else list(entries)
+    unknown = [name for name in names if name not in entries]
+    if unknown:
+        raise ValueError(f"--against: expected solvers among {', '.join(entries)}; got {unknown[0]!r}.")
     found = {name: within(entries[name].solver, seconds) for name in names}
     for agent in agents:
         name, solver = learnt_solver(agent, problem_name, problem)

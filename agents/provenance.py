@@ -32,8 +32,10 @@ def _version(package: str) -> str | None:
 
 def _commit() -> str | None:
     """The commit of the source, `+` appended where files differ from it; None outside a repository."""
-    here = Path(__file__).resolve().parent
+    file = Path(__file__).resolve()
+    here = file.parent
     try:
+        _git(here, "ls-files", "--error-unmatch", file.name)  # installed, it may lie in somebody else's repository
         commit = _git(here, "rev-parse", "HEAD")
         return commit + ("+" if _git(here, "status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):

@@ -247,7 +247,7 @@ class PPOAgent(OnPolicyAgent):
 
     algorithm = PPO
     Params = PPOParams
-    policy_class = SetPolicy
+    policy_class: ClassVar[Any] = SetPolicy
 
 
 class A2CAgent(OnPolicyAgent):

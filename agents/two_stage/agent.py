@@ -58,10 +58,7 @@ class TwoStageAgent(PPOAgent):
     """Chooses a slot, then a placement for it; one network for instances of any size."""
 
     Params = TwoStageParams
-
-    @property
-    def policy_class(self) -> type[TwoStageActorCritic]:  # type: ignore[override]
-        return TwoStageActorCritic
+    policy_class = TwoStageActorCritic
 
     @cached_property
     def network(self) -> TwoStageNetwork:
@@ -117,10 +114,8 @@ class TwoStageAgent(PPOAgent):
         self.network.load_state_dict(weights)
 
     def state_dict(self) -> dict[str, Any]:
-        return super().state_dict() | {
-            "weights": self.network.state_dict(),
-            "imitation": {"optimizer": self.imitator.optimizer.state_dict(), "done": self.imitator.done},
-        }
+        imitation = {"optimizer": self.imitator.optimizer.state_dict(), "done": self.imitator.done}
+        return super().state_dict() | {"imitation": imitation}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         super().load_state_dict(saved)

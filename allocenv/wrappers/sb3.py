@@ -14,7 +14,7 @@ from allocenv.core.arrays import Array, BoolArray
 from allocenv.core.batch import Batch
 from allocenv.core.problem import Outcome, Problem
 from allocenv.wrappers.sequential import Sequential, n_choices, sequential_space
-from allocenv.wrappers.spaces import action_space, as_dict, as_pairs, as_problem, observation_space, row
+from allocenv.wrappers.spaces import action_masks, action_space, as_dict, as_pairs, as_problem, observation_space, row
 
 
 def make_sb3(
@@ -88,15 +88,8 @@ class AllocVecEnv(VecEnv):
         return seen, rewards, dones, infos
 
     def action_masks(self) -> BoolArray:
-        """The masks of all rows, [B, number of logits].
-
-        Where there is one slot: exact, [B, N * V]. For pairs [B, S + N * V]: the slots exactly, and every placement
-        as possible, since which are depends on the slot; `sequential=True` is exact.
-        """
-        if self.problem.sizes.slots == 1:
-            return self.batch.placement_mask(np.zeros(self.num_envs, np.int32))
-        every = np.ones((self.num_envs, self.problem.sizes.placements), np.bool_)
-        return np.concatenate([self._seen["slot_mask"].view(np.bool_), every], axis=1)
+        """The masks of `spaces.action_masks`: [B, number of logits]; with `sequential=True` they are exact."""
+        return action_masks(self.batch, self._seen["slot_mask"].view(np.bool_))
 
     def env_method(
         self, method_name: str, *method_args: Any, indices: VecEnvIndices = None, **method_kwargs: Any

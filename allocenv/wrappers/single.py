@@ -10,7 +10,7 @@ from allocenv.core.arrays import Array, BoolArray
 from allocenv.core.batch import Batch
 from allocenv.core.problem import Instance, Outcome, Problem
 from allocenv.wrappers.rendering import RENDER_FPS, RENDER_MODES, expect_render_mode, render_row
-from allocenv.wrappers.spaces import action_space, as_dict, as_pairs, as_problem, observation_space
+from allocenv.wrappers.spaces import action_masks, action_space, as_dict, as_pairs, as_problem, observation_space
 
 Observed = dict[str, Array]
 Info = dict[str, Any]
@@ -66,15 +66,9 @@ class AllocEnv(gymnasium.Env[Observed, Any]):
         return mask
 
     def action_masks(self) -> BoolArray:
-        """What sb3-contrib asks for: the masks of the parts of an action, one after the other.
-
-        Where there is one slot: exact, [N * V]. For pairs, [S + N * V]: the slots exactly, and every placement as
-        possible, since which ones are depends on the slot.
-        """
-        if self.problem.sizes.slots == 1:
-            return self.placement_mask(0).view(np.bool_)
-        every = np.ones(self.problem.sizes.placements, np.bool_)
-        return np.concatenate([self.batch.observe().slot_mask[0], every])
+        """The masks of `spaces.action_masks` for this instance: [N * V] where there is one slot, else [S + N * V]."""
+        mask: BoolArray = action_masks(self.batch, self.batch.observe().slot_mask)[0]
+        return mask
 
     def render(self) -> Any:
         """The instance as it stands: text (`ansi`) or an array uint8 [height, width, 3] (`rgb_array`)."""

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 from gymnasium import spaces
 
-from allocenv.core.arrays import Array, IntArray
+from allocenv.core.arrays import Array, BoolArray, IntArray
+from allocenv.core.batch import Batch
 from allocenv.core.problem import Observation, Problem, Sizes
 from allocenv.problems import make_problem
 
@@ -44,6 +45,18 @@ def action_space(sizes: Sizes) -> spaces.MultiDiscrete | spaces.Discrete:
     if sizes.slots == 1:
         return spaces.Discrete(sizes.placements)
     return spaces.MultiDiscrete([sizes.slots, sizes.placements])
+
+
+def action_masks(batch: Batch, slot_mask: BoolArray) -> BoolArray:
+    """What sb3-contrib asks for: the masks of the parts of an action, one after the other, each row an instance.
+
+    Where there is one slot: exact, [B, N * V]. For pairs, [B, S + N * V]: the slots exactly, by slot_mask [B, S], and
+    every placement as possible, since which ones are depends on the slot; sequential choices are exact.
+    """
+    sizes = batch.problem.sizes
+    if sizes.slots == 1:
+        return batch.placement_mask(np.zeros(batch.n, np.int32))
+    return np.concatenate([slot_mask, np.ones((batch.n, sizes.placements), np.bool_)], axis=1)
 
 
 def as_dict(observation: Observation) -> dict[str, Array]:

@@ -13,7 +13,7 @@ from allocenv.core.arrays import Array, BoolArray, IntArray
 from allocenv.core.batch import Batch
 from allocenv.core.problem import Observation, Problem
 from allocenv.wrappers.rendering import RENDER_FPS, RENDER_MODES, expect_render_mode, render_row
-from allocenv.wrappers.spaces import action_space, as_dict, as_pairs, as_problem, observation_space, row
+from allocenv.wrappers.spaces import action_masks, action_space, as_dict, as_pairs, as_problem, observation_space, row
 
 Observed = dict[str, Array]
 Infos = dict[str, Any]
@@ -71,9 +71,10 @@ class AllocVectorEnv(VectorEnv[Observed, Any, Array]):
         options: dict[str, Any] | None = None,
     ) -> tuple[Observed, Infos]:
         """Begin a fresh episode in every row, or in those of `options["reset_mask"]`."""
-        rows = self._rows_to_reset(options or {})
+        options = options or {}
+        rows = self._rows_to_reset(options)
         self._seed(seed, rows)
-        self._begin(rows, (options or {}).get("instances"))
+        self._begin(rows, options.get("instances"))
         self._done[rows] = False
         observation = self.batch.observe()
         return as_dict(observation), self._infos(np.zeros(self.num_envs, np.bool_))
@@ -105,11 +106,8 @@ class AllocVectorEnv(VectorEnv[Observed, Any, Array]):
         return self.batch.placement_mask(slots)
 
     def action_masks(self) -> BoolArray:
-        """The masks of `AllocEnv.action_masks`, one row an instance."""
-        if self.problem.sizes.slots == 1:
-            return self.batch.placement_mask(np.zeros(self.num_envs, np.int32))
-        every = np.ones((self.num_envs, self.problem.sizes.placements), np.bool_)
-        return np.concatenate([self.batch.observe().slot_mask, every], axis=1)
+        """The masks of `spaces.action_masks`: [B, N * V] where there is one slot, else [B, S + N * V]."""
+        return action_masks(self.batch, self.batch.observe().slot_mask)
 
     def render(self) -> tuple[Any, ...] | None:
         """Each instance as it stands: texts (`ansi`) or arrays uint8 [height, width, 3] (`rgb_array`)."""
@@ -179,7 +177,8 @@ class AllocVectorEnv(VectorEnv[Observed, Any, Array]):
         every = np.ones(self.num_envs, np.bool_)
         infos: Infos = {"illegal": illegal, "_illegal": every}
         if self.problem.sizes.slots == 1:
-            return {**infos, "action_mask": self.action_masks().view(np.int8), "_action_mask": every.copy()}
+            mask = self.batch.placement_mask(np.zeros(self.num_envs, np.int32))
+            return {**infos, "action_mask": mask.view(np.int8), "_action_mask": every.copy()}
         return infos
 
     def _metrics(self, rows: list[int]) -> Infos:

@@ -17,7 +17,7 @@ from allocenv.problems.vm.exact.worth import grid_of, objective_of, worth_of
 from allocenv.problems.vm.instances import calibrated, churned
 from allocenv.problems.vm.objective import Objective, Rules, compile_rules
 from allocenv.problems.vm.search.ordering import order_moves
-from allocenv.problems.vm.sources import shape_of
+from allocenv.problems.vm.sources import arrays_for
 
 
 def cluster_of(pms: int, vms: list[tuple[int, int, int]], cores: int = 16, groups=(), **fields) -> Cluster:
@@ -203,7 +203,7 @@ def test_gains_know_their_common_step():
 def test_an_objective_is_to_the_last_bit_the_environments():
     cluster = cluster_of(3, [(0, 0, 3), (1, 1, 7), (2, 0, 5)])
     rules = rules_of(cluster, "0.7*cpu:16 + 0.3*cpu:8x2 + 0.1*empty")
-    state = empty_state(1, shape_of(cluster)._replace(terms=2))
+    state = empty_state(1, arrays_for(cluster, cluster.n_vms)._replace(terms=2))
     fill(state, rules, 0, cluster, 1)
     assert objective_of(cluster, rules, cluster.bin_of, cluster.variant_of) == objective(state, 0)
 
