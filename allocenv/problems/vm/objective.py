@@ -129,7 +129,7 @@ def compile_rules(
                 f"got {one_line(term.resource)!r}."
             )
         if not 1 <= chunk[-1] <= INT_MAX:
-            raise ValueError(f"Expected a chunk of {term.resource} from 1 to {INT_MAX} units, got {chunk[-1]:g}.")
+            raise ValueError(f"Expected a chunk of {term.resource} from 1 to {INT_MAX} units, got {chunk[-1]}.")
     return Rules(
         n_cells=n_cells,
         n_cell_resources=len(cell_resources),
