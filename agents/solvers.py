@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import torch
+
 from allocenv.agents.pretrained import cards, two_stage_network
 from allocenv.agents.train import load_agent
 from allocenv.agents.two_stage.agent import TwoStageAgent
@@ -15,6 +17,7 @@ def shipped_solvers(problem_name: str, problem: Problem) -> dict[str, Entry]:
     """The shipped two-stage policy: one greedy trajectory, the best of many, and as the guide of the search."""
     if f"{problem_name}_two_stage" not in cards():
         return {}
+    torch.set_num_threads(1)  # two threads on shared cores are many times slower
     network = two_stage_network(problem_name)
     found = {
         "two_stage_greedy": Entry(TwoStageSolver(network, 1, "two_stage_greedy"), "quick"),
