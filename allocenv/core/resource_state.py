@@ -16,10 +16,11 @@ NOBODY = -1
 
 
 class ResourceState(NamedTuple):
-    """The resource state of B instances, written in place and only by `place`, `remove` and `move`.
+    """The resource state of B instances, written in place and only by `place`, `remove`, `move` and `touch`.
 
     Rows may hold fewer than M items, N bins and K shapes: `n_items`, `n_bins` count the real ones.
-    `first_held`, `next_held`, `prev_held` link the items of each bin; their order is no part of the state.
+    `first_held`, `next_held`, `prev_held`, `last_held` link the items of each bin, the one placed or touched
+    last in front.
     """
 
     capacity: IntArray  # [B, R, N]     what each bin offers
@@ -30,7 +31,8 @@ class ResourceState(NamedTuple):
     bin_of: IntArray  # [B, M]        or UNPLACED
     variant_of: IntArray  # [B, M]        or UNPLACED
     n_held: IntArray  # [B, N]        number of items in the bin
-    first_held: IntArray  # [B, N]        an item of the bin, or NOBODY
+    first_held: IntArray  # [B, N]        the item placed or touched last, or NOBODY
+    last_held: IntArray  # [B, N]        the item at the other end, or NOBODY
     next_held: IntArray  # [B, M]        the next item of the same bin, or NOBODY
     prev_held: IntArray  # [B, M]        the one before, or NOBODY
     n_items: IntArray  # [B]
@@ -56,6 +58,7 @@ def empty_resource_state(n: int, items: int, bins: int, resources: int, shapes: 
         variant_of=nobody(items),
         n_held=zeros(bins),
         first_held=nobody(bins),
+        last_held=nobody(bins),
         next_held=nobody(items),
         prev_held=nobody(items),
         n_items=zeros(),
@@ -99,12 +102,7 @@ def place(s, b, item, dest, variant):
         s.used[b, r, dest] += s.demand[b, shape, variant, r]
     s.bin_of[b, item] = dest
     s.variant_of[b, item] = variant
-    head = s.first_held[b, dest]
-    s.next_held[b, item] = head
-    s.prev_held[b, item] = NOBODY
-    if head != NOBODY:
-        s.prev_held[b, head] = item
-    s.first_held[b, dest] = item
+    _link(s, b, item, dest)
     s.n_held[b, dest] += 1
 
 
@@ -116,13 +114,7 @@ def remove(s, b, item):
     variant = s.variant_of[b, item]
     for r in range(s.capacity.shape[1]):
         s.used[b, r, dest] -= s.demand[b, shape, variant, r]
-    before, after = s.prev_held[b, item], s.next_held[b, item]
-    if before == NOBODY:
-        s.first_held[b, dest] = after
-    else:
-        s.next_held[b, before] = after
-    if after != NOBODY:
-        s.prev_held[b, after] = before
+    _unlink(s, b, item, dest)
     s.bin_of[b, item] = UNPLACED
     s.variant_of[b, item] = UNPLACED
     s.next_held[b, item] = NOBODY
@@ -137,6 +129,40 @@ def move(s, b, item, dest, variant):
     place(s, b, item, dest, variant)
 
 
+@inlined
+def touch(s, b, item):
+    """Bring a placed item to the front of its bin's list."""
+    dest = s.bin_of[b, item]
+    if s.first_held[b, dest] != item:
+        _unlink(s, b, item, dest)
+        _link(s, b, item, dest)
+
+
+@inlined
+def _link(s, b, item, dest):
+    head = s.first_held[b, dest]
+    s.next_held[b, item] = head
+    s.prev_held[b, item] = NOBODY
+    if head != NOBODY:
+        s.prev_held[b, head] = item
+    else:
+        s.last_held[b, dest] = item
+    s.first_held[b, dest] = item
+
+
+@inlined
+def _unlink(s, b, item, dest):
+    before, after = s.prev_held[b, item], s.next_held[b, item]
+    if before == NOBODY:
+        s.first_held[b, dest] = after
+    else:
+        s.next_held[b, before] = after
+    if after != NOBODY:
+        s.prev_held[b, after] = before
+    else:
+        s.last_held[b, dest] = before
+
+
 @kernel
 def clear(s, b):
     """Take every item out of row b."""
@@ -148,6 +174,7 @@ def clear(s, b):
     s.next_held[b, :] = NOBODY
     s.prev_held[b, :] = NOBODY
     s.first_held[b, :] = NOBODY
+    s.last_held[b, :] = NOBODY
     s.n_held[b, :] = 0
 
 
@@ -168,6 +195,8 @@ def check(s: ResourceState, b: int) -> None:
         held = np.flatnonzero(s.bin_of[b, : s.n_items[b]] == dest)
         _expect(sorted(linked) == held.tolist(), b, f"the links of bin {dest} name the items it holds")
         _expect(len(linked) == s.n_held[b, dest], b, f"`n_held` counts the items of bin {dest}")
+        last = linked[-1] if linked else NOBODY
+        _expect(last == s.last_held[b, dest], b, f"`last_held` ends the list of bin {dest}")
 
 
 def _linked(s: ResourceState, b: int, dest: int) -> list[int]:

@@ -6,7 +6,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from resource_state_reference import Twin
 
-from allocenv.core.resource_state import UNPLACED, check, clear, empty_resource_state, fits, move, place, remove
+from allocenv.core.resource_state import (
+    NOBODY,
+    UNPLACED,
+    check,
+    clear,
+    empty_resource_state,
+    fits,
+    move,
+    place,
+    remove,
+    touch,
+)
 
 RESOURCES, BINS, ITEMS = 2, 3, 4
 
@@ -32,11 +43,16 @@ amounts = st.lists(st.integers(0, 5), min_size=RESOURCES, max_size=RESOURCES)
     capacities=st.lists(amounts, min_size=BINS, max_size=BINS),
     demands=st.lists(st.lists(amounts, min_size=1, max_size=2), min_size=2, max_size=2),
     shapes=st.lists(st.integers(0, 1), min_size=ITEMS, max_size=ITEMS),
-    tries=st.lists(st.tuples(st.integers(0, ITEMS - 1), st.integers(0, BINS - 1), st.integers(0, 1)), max_size=12),
+    tries=st.lists(
+        st.tuples(st.integers(0, ITEMS - 1), st.integers(0, BINS - 1), st.integers(0, 1), st.booleans()), max_size=12
+    ),
 )
 def test_any_sequence_of_moves_goes_as_in_the_twin(capacities, demands, shapes, tries):
     state, twin = build(capacities, demands, shapes), Twin(capacities, demands, shapes)
-    for item, bin_, variant in tries:
+    for item, bin_, variant, touching in tries:
+        if touching and item in twin.held:
+            twin.touch(item)
+            touch(state, 1, item)
         allowed = twin.fits(item, bin_, variant)
         assert fits(state, 1, item, bin_, variant) == allowed
         if not allowed:
@@ -51,11 +67,21 @@ def test_any_sequence_of_moves_goes_as_in_the_twin(capacities, demands, shapes, 
             place(state, 1, item, bin_, variant)
         check(state, 1)
         assert state.used[1].T.tolist() == [twin.used(b) for b in range(BINS)]
+        assert [linked(state, b) for b in range(BINS)] == [twin.latest_first(b) for b in range(BINS)]
         assert [int(b) for b in state.bin_of[1]] == [twin.held.get(i, (UNPLACED,))[0] for i in range(ITEMS)]
     assert not state.used[0].any()
     clear(state, 1)
     check(state, 1)
     assert (state.bin_of[1] == UNPLACED).all()
+
+
+def linked(state, bin_):
+    """The items of a bin of row 1 in the order of its links."""
+    items, item = [], state.first_held[1, bin_]
+    while item != NOBODY:
+        items.append(int(item))
+        item = state.next_held[1, item]
+    return items
 
 
 def placed():
@@ -87,6 +113,7 @@ def test_an_item_fits_where_it_is_though_the_bin_is_full():
         ("capacity", (1, 0, 0), 2),
         ("n_held", (1, 0), 1),
         ("first_held", (1, 0), 0),
+        ("last_held", (1, 0), 1),
         ("bin_of", (1, 0), 1),
     ],
 )

@@ -6,7 +6,7 @@ class Twin:
 
     def __init__(self, capacities, demands, shapes):
         self.capacities, self.demands, self.shapes = capacities, demands, shapes
-        self.held = {}  # item -> (bin, variant)
+        self.held = {}  # item -> (bin, variant); placed or touched last comes last
 
     def takes(self, item, variant):
         return self.demands[self.shapes[item]][variant]
@@ -23,7 +23,14 @@ class Twin:
         return all(need == 0 or taken + need <= capacity for need, taken, capacity in rows)
 
     def place(self, item, bin_, variant):
+        self.held.pop(item, None)
         self.held[item] = (bin_, variant)
+
+    def touch(self, item):
+        self.place(item, *self.held[item])
+
+    def latest_first(self, bin_):
+        return [i for i, (b, _) in reversed(self.held.items()) if b == bin_]
 
     def remove(self, item):
         del self.held[item]

@@ -1,14 +1,15 @@
 """In which order can the VMs move, so that every single step is legal, and gains come early?
 
-Interchangeable VMs that would trade places stay where they are. The next move is the legal one that gains
-most. Where none is legal the moves block each other in a cycle: other orders are tried, then a VM steps
-aside for a while if the budget allows, and only then is the move that is missed least given up.
+Interchangeable VMs that would trade places stay where they are. The next move is the legal one that begins the
+macro-move (VMs that leave one machine) with the largest gain per move. Where none is legal the moves block
+each other in a cycle: other orders are tried, then a VM steps aside for a while if the budget allows, and only
+then is the move that is missed least given up.
 """
 
 import numpy as np
 
 from allocenv.core.arrays import IntArray, LongArray
-from allocenv.core.kernel import kernel
+from allocenv.core.kernel import inlined, kernel
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.objective import Rules
 from allocenv.problems.vm.search.bits import next_bits, seeded
@@ -55,6 +56,7 @@ def ordered(
 ) -> tuple[IntArray, Layout]:
     """The moves from the layout (which stays as it is), and the layout they lead to."""
     wanted = wanted_moves(layout, target_bin, target_variant)
+    tried = np.empty(wanted.shape, np.int64)
     budget = len(wanted) if max_moves is None else max_moves
     random = seeded(0)
     if len(wanted) <= budget:
@@ -62,12 +64,12 @@ def ordered(
             after = copied(layout)
             moves = np.empty(wanted.shape, np.int32)
             waiting = np.ones(len(wanted), np.bool_)
-            n = _in_order(after, wanted, waiting, 0.0 if attempt == 0 else 1.0, random, moves)
+            n = _in_order(after, wanted, waiting, 0.0 if attempt == 0 else 1.0, random, tried, moves)
             if n == len(wanted):
                 return moves, after
     after = copied(layout)
     moves = np.empty((budget, 3), np.int32)
-    n = _by_force(after, wanted, np.ones(len(wanted), np.bool_), random, moves)
+    n = _by_force(after, wanted, np.ones(len(wanted), np.bool_), random, tried, moves)
     return moves[:n], after
 
 
@@ -102,11 +104,11 @@ def wanted_moves(layout: Layout, target_bin: IntArray | LongArray, target_varian
 
 
 @kernel
-def _in_order(x, wanted, waiting, noise, random, moves):
-    """Make the waiting moves, the one that gains most first, until none is legal; how many could be made."""
+def _in_order(x, wanted, waiting, noise, random, tried, moves):
+    """Make the waiting moves, the best first, until none is legal; how many could be made."""
     n = 0
     while n < wanted.shape[0]:
-        best = _best_waiting(x, wanted, waiting, noise, random)
+        best = _best_waiting(x, wanted, waiting, noise, random, tried)
         if best < 0:
             break
         _make(x, wanted, waiting, best, moves, n)
@@ -124,13 +126,13 @@ def _make(x, wanted, waiting, i, moves, n):
 
 
 @kernel
-def _best_waiting(x, wanted, waiting, noise, random):
-    """The waiting move that is legal and gains most (with noise on top), or -1."""
+def _best_waiting(x, wanted, waiting, noise, random, tried):
+    """The waiting move that is legal and begins the best macro-move (with noise on top), or -1."""
     best, best_gain = -1, -np.inf
     for i in range(wanted.shape[0]):
         vm, pm, variant = wanted[i, 0], wanted[i, 1], wanted[i, 2]
         if waiting[i] and legal(x, vm, pm, variant):
-            total = move_gain(x, vm, pm, variant)
+            total = _macro_gain(x, wanted, waiting, i, tried)
             if noise > 0.0:
                 total += noise * (next_bits(random) & 0xFFFF) / 0x10000
             if total > best_gain:
@@ -139,12 +141,45 @@ def _best_waiting(x, wanted, waiting, noise, random):
 
 
 @kernel
-def _by_force(x, wanted, waiting, random, moves):
+def _macro_gain(x, wanted, waiting, i, tried):
+    """Largest mean gain of move i and any number of the legal ones after it that leave the same machine.
+
+    Those from the same cells come first. `tried` [n, 3] remembers where the VMs were, to put them back.
+    """
+    source, variant = x.vms[wanted[i, 0], BIN], x.vms[wanted[i, 0], VARIANT]
+    total = _try(x, wanted, i, tried, 0)
+    n, best = 1, total
+    for same_cells in (True, False):
+        for j in range(wanted.shape[0]):
+            vm = wanted[j, 0]
+            if not waiting[j] or x.vms[vm, BIN] != source or (x.vms[vm, VARIANT] == variant) != same_cells:
+                continue
+            if wanted[j, 1] != source and legal(x, vm, wanted[j, 1], wanted[j, 2]):
+                total += _try(x, wanted, j, tried, n)
+                n += 1
+                best = max(best, total / n)
+    for k in range(n - 1, -1, -1):
+        apply(x, tried[k, 0], tried[k, 1], tried[k, 2])
+    return best
+
+
+@inlined
+def _try(x, wanted, i, tried, n):
+    """Make the i-th wanted move as the n-th tried one; what it gains."""
+    vm = wanted[i, 0]
+    gain = move_gain(x, vm, wanted[i, 1], wanted[i, 2])
+    tried[n, 0], tried[n, 1], tried[n, 2] = vm, x.vms[vm, BIN], x.vms[vm, VARIANT]
+    apply(x, vm, wanted[i, 1], wanted[i, 2])
+    return gain
+
+
+@kernel
+def _by_force(x, wanted, waiting, random, tried, moves):
     """Like `_in_order`, but VMs step aside or their moves are given up where all block each other."""
     budget = moves.shape[0]
     n, n_waiting = 0, wanted.shape[0]
     while n < budget and n_waiting > 0:
-        best = _best_waiting(x, wanted, waiting, 0.0, random)
+        best = _best_waiting(x, wanted, waiting, 0.0, random, tried)
         if best >= 0:
             _make(x, wanted, waiting, best, moves, n)
             n += 1

@@ -1,0 +1,1 @@
+"""Hybrid storage: which pages live on which device, so that requests are served fast and devices last."""
