@@ -1,5 +1,7 @@
 """Pages are numbered without gaps, neighbours stay neighbours, volumes stay apart."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -26,7 +28,7 @@ def test_numbers_follow_the_sorted_distinct_pages(rows):
     for t, pages in enumerate(touched):
         assert sorted(number[p] for p in pages) == list(range(r.first[t], r.first[t] + r.pages[t]))
     ordered = sorted(number)
-    for i, ((v, p), (w, q)) in enumerate(zip(ordered, ordered[1:], strict=False)):
+    for i, ((v, p), (w, q)) in enumerate(itertools.pairwise(ordered)):
         assert (r.address[i + 1] == r.address[i] + 1) == (v == w and q == p + 1)
 
 
