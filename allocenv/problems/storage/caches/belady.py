@@ -40,7 +40,7 @@ def belady_access(c, page, next_use):
     """
     if c.where[page] != NOWHERE:
         c.next_use[page] = next_use
-        _sift_up(c, c.count[page], page)
+        _sift_up(c, c.uses[page], page)
         return HIT
     if next_use >= NEVER:
         return page
@@ -74,10 +74,10 @@ def _sift_up(c, slot, page):
         if c.next_use[above] >= c.next_use[page]:
             break
         c.heap[slot] = above
-        c.count[above] = slot
+        c.uses[above] = slot
         slot = parent
     c.heap[slot] = page
-    c.count[page] = slot
+    c.uses[page] = slot
 
 
 @inlined
@@ -92,10 +92,10 @@ def _sift_down(c, page):
         if c.next_use[below] <= c.next_use[page]:
             break
         c.heap[slot] = below
-        c.count[below] = slot
+        c.uses[below] = slot
         slot = child
     c.heap[slot] = page
-    c.count[page] = slot
+    c.uses[page] = slot
 
 
 @kernel

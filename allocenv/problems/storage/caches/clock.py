@@ -15,13 +15,13 @@ QUEUE = 1
 def clock_access(c, page):
     """HIT, ADMITTED or the page that left."""
     if c.where[page] != NOWHERE:
-        c.count[page] = 1
+        c.uses[page] = 1
         return HIT
     victim = ADMITTED
     if c.scalars[SIZE + QUEUE] == c.scalars[CAPACITY]:
         victim = oldest(c, QUEUE)
-        while c.count[victim]:
-            c.count[victim] = 0
+        while c.uses[victim]:
+            c.uses[victim] = 0
             refresh(c, victim, QUEUE)
             victim = oldest(c, QUEUE)
         leave(c, victim)

@@ -49,7 +49,7 @@ def _raise(c, page):
     below = c.links[page, OLDER] if last == page else last
     _retreat(c, page)
     unlink(c, page)
-    _join(c, page, c.count[page] + 1, above, below)
+    _join(c, page, c.uses[page] + 1, above, below)
 
 
 @inlined
@@ -68,14 +68,14 @@ def _retreat(c, page):
 @inlined
 def _join(c, page, count, above, below):
     """Link a page as the newest of its count: into the group of `above`, else a new one between the two."""
-    if c.count[above] == count:
+    if c.uses[above] == count:
         group = c.group[above]
         below = c.top[group]
     else:
         group = c.scalars[FREE_GROUP]
         c.scalars[FREE_GROUP] = c.top[group]
     link(c, page, below)
-    c.count[page] = count
+    c.uses[page] = count
     c.group[page] = group
     c.top[group] = page
 

@@ -19,7 +19,7 @@ def s3_fifo_access(c, page):
     """HIT, ADMITTED or the page that left."""
     at = c.where[page]
     if NOWHERE < at < FIRST_GHOST:
-        c.count[page] = min(c.count[page] + 1, MAX_HITS)
+        c.uses[page] = min(c.uses[page] + 1, MAX_HITS)
         return HIT
     if at == GHOSTS:
         leave(c, page)
@@ -27,7 +27,7 @@ def s3_fifo_access(c, page):
     victim = ADMITTED
     if s[SIZE + SMALL] + s[SIZE + MAIN] == s[CAPACITY]:
         victim = _evict(c)
-    c.count[page] = 0
+    c.uses[page] = 0
     push(c, page, MAIN if at == GHOSTS else SMALL)
     return victim
 
@@ -38,13 +38,13 @@ def _evict(c):
     if s[SIZE + MAIN] <= s[LIMIT + MAIN]:
         while s[SIZE + SMALL] > 0:
             page = oldest(c, SMALL)
-            if c.count[page] < HITS_TO_MAIN:
+            if c.uses[page] < HITS_TO_MAIN:
                 return _to_ghosts(c, page)
-            c.count[page] = 0
+            c.uses[page] = 0
             shift(c, page, MAIN)
     page = oldest(c, MAIN)
-    while c.count[page] > 0:
-        c.count[page] -= 1
+    while c.uses[page] > 0:
+        c.uses[page] -= 1
         refresh(c, page, MAIN)
         page = oldest(c, MAIN)
     leave(c, page)

@@ -14,7 +14,7 @@ QUEUE = 1
 def sieve_access(c, page):
     """HIT, ADMITTED or the page that left."""
     if c.where[page] != NOWHERE:
-        c.count[page] = 1
+        c.uses[page] = 1
         return HIT
     victim = ADMITTED
     if c.scalars[SIZE + QUEUE] == c.scalars[CAPACITY]:
@@ -32,8 +32,8 @@ def _sweep(c):
     page = c.scalars[HAND]
     if page == ring:
         page = oldest(c, QUEUE)
-    while c.count[page]:
-        c.count[page] = 0
+    while c.uses[page]:
+        c.uses[page] = 0
         page = c.links[page, NEWER]
         if page == ring:
             page = oldest(c, QUEUE)

@@ -47,7 +47,7 @@ class Cache(NamedTuple):
     scalars: LongArray  # [SCALARS]
     where: Array  # [M] int8, the list a page lies on
     links: IntArray  # [M + LISTS, 2]  older, newer; sentinels behind the pages
-    count: IntArray  # [M + LISTS]  hits or frequency; slot in the heap (Belady)
+    uses: IntArray  # [M + LISTS]  hits or frequency; slot in the heap (Belady)
     group: IntArray  # [M + LISTS]  pages of equal frequency (LFU)
     top: IntArray  # [G] newest page of a group, or the next free group (LFU)
     share: Array  # [1] float64, pages that the recency list may hold (ARC: p)
@@ -83,7 +83,7 @@ def new_cache(name: str, n_pages: int, capacity: int, seed: int = 0) -> Cache:
         scalars=scalars,
         where=np.zeros(n_pages, np.int8),
         links=np.repeat(np.arange(rows, dtype=np.int32)[:, None], 2, axis=1),
-        count=np.zeros(rows, np.int32),
+        uses=np.zeros(rows, np.int32),
         group=np.full(rows if kind == LFU else 0, -1, np.int32),
         top=np.arange(1, held + 2 if kind == LFU else 1, dtype=np.int32),
         share=np.zeros(1),
