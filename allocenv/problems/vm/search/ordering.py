@@ -9,10 +9,10 @@ then is the move that is missed least given up.
 import numpy as np
 
 from allocenv.core.arrays import IntArray, LongArray
+from allocenv.core.bits import next_bits, seeded
 from allocenv.core.kernel import inlined, kernel
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.objective import Rules
-from allocenv.problems.vm.search.bits import next_bits, seeded
 from allocenv.problems.vm.search.compact import (
     BIN,
     KIND,

@@ -10,8 +10,8 @@ from typing import NamedTuple
 import numpy as np
 
 from allocenv.core.arrays import Array, IntArray, LongArray
+from allocenv.core.bits import next_bits, seeded
 from allocenv.core.kernel import kernel
-from allocenv.problems.vm.search.bits import next_bits, seeded
 from allocenv.problems.vm.search.compact import (
     ACTIVE,
     BIN,

@@ -1,0 +1,1 @@
+"""Opponents on hybrid storage, each with its source."""
