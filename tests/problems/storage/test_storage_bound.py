@@ -91,7 +91,24 @@ def test_what_the_bound_does_not_cover_is_refused(system: System, expected: str)
         lower_bound(single_pages([0, 1], [True, False]), system)
 
 
-def test_requests_of_several_pages_are_refused() -> None:
-    trace = Trace.of("wide", None, np.array([0]), np.array([2 * PAGE_BYTES]), np.array([True]))
-    with pytest.raises(ValueError, match="one page, got one of 2"):
-        lower_bound(trace, System.named("H&M"))
+wide_requests = st.lists(
+    st.tuples(st.integers(0, 3), st.integers(1, 3), st.booleans()), min_size=1, max_size=5
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(requests=wide_requests, fast_pages=st.integers(1, 4))
+def test_no_action_sequence_is_below_the_bound_for_wide_requests(
+    requests: list[tuple[int, int, bool]], fast_pages: int
+) -> None:
+    first, pages, write = (np.array(column) for column in zip(*requests, strict=True))
+    trace = Trace.of("wide", None, first * PAGE_BYTES, pages * PAGE_BYTES, write)
+    system = system_of("H&M", fast_pages, trace)
+    assert lower_bound(trace, system) <= best_by_trial(trace, system) + 1e-3
+
+
+def test_a_wide_request_is_served_by_one_device_at_a_time_where_splitting_does_not_help() -> None:
+    # 4 pages, read three times: H 10 + 3 * 1.7 = 15.1 us, M 37 + 3 * 7.3 = 58.9 us, a split at least 37 us;
+    # the move up 10 + 3 * 2.05 = 16.15 us
+    trace = Trace.of("wide", None, np.zeros(3, np.int64), np.full(3, 4 * PAGE_BYTES), np.zeros(3, bool))
+    assert lower_bound(trace, System.named("H&M", (1.0,))) == pytest.approx(58.9 + 16.15 + 2 * 15.1, abs=0.02)
