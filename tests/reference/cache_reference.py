@@ -282,13 +282,16 @@ class WTinyLfu:
         return self.probation.pop(0)
 
     def columns(self, page: int) -> list[int]:
-        """The page's counter in each row, from the two halves of splitmix64's mix."""
-        word = 2**64
-        x = ((page + 1) * 0x9E3779B97F4A7C15 + self.seed) % word
-        x = (x ^ x >> 30) * 0xBF58476D1CE4E5B9 % word
-        x = (x ^ x >> 27) * 0x94D049BB133111EB % word
-        x ^= x >> 31
-        return [((x >> 32) + row * (x | 1)) % word % self.width for row in range(4)]
+        """The page's counter in each row: two 32-bit mixes, doubly hashed."""
+
+        def mix(x: int) -> int:
+            for _ in range(2):
+                x = (x ^ x >> 16) * 0x45D9F3B % 2**32
+            return x ^ x >> 16
+
+        start = mix(page ^ self.seed)
+        step = mix((start + 0x9E3779B9) % 2**32) | 1
+        return [(start + row * step) % self.width for row in range(4)]
 
     def note(self, page: int) -> None:
         for counts, k in zip(self.rows, self.columns(page), strict=True):

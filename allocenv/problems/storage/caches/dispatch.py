@@ -3,7 +3,7 @@
 import numpy as np
 
 from allocenv.core.arrays import IntArray
-from allocenv.core.kernel import inlined, kernel
+from allocenv.core.kernel import kernel
 from allocenv.problems.storage.caches.arc import arc_access, arc_misses
 from allocenv.problems.storage.caches.belady import belady_access, belady_misses, next_uses
 from allocenv.problems.storage.caches.clock import clock_access, clock_misses
@@ -80,7 +80,7 @@ def access_knowing(c, page, next_use):
     return access(c, page)
 
 
-@inlined
+@kernel
 def contains(c, page):
     """Whether the cache holds the page."""
     return NOWHERE < c.where[page] < FIRST_GHOST

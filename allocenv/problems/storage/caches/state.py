@@ -77,7 +77,7 @@ def new_cache(name: str, n_pages: int, capacity: int, seed: int = 0) -> Cache:
     kind, rows = KINDS.index(name), n_pages + LISTS
     held = min(capacity, n_pages)
     scalars = np.zeros(SCALARS, np.int64)
-    scalars[[KIND, CAPACITY, HAND, SEED]] = kind, capacity, n_pages + 1, seed
+    scalars[[KIND, CAPACITY, HAND, SEED]] = kind, capacity, n_pages + 1, seed % 2**32
     scalars[LIMIT : LIMIT + LISTS] = _limits(kind, capacity)
     return Cache(
         scalars=scalars,

@@ -7,8 +7,6 @@ sketch of 4-bit counters, halved after 10 accesses per page of capacity. Without
 without Caffeine's window that adapts its size and without its random tie-break. libCacheSim's variant differs.
 """
 
-import numpy as np
-
 from allocenv.core.kernel import inlined, kernel
 from allocenv.problems.storage.caches.lists import leave, oldest, push, refresh, shift
 from allocenv.problems.storage.caches.state import (
@@ -27,12 +25,9 @@ WINDOW, PROBATION, PROTECTED = 1, 2, 3
 MAX_COUNT = 15  # 4 bits
 SAMPLE = 10  # accesses per page of capacity until the counters are halved
 
-HALF = np.uint64(32)
-ODD = np.uint64(1)
-MIX_1 = np.uint64(0xBF58476D1CE4E5B9)  # of splitmix64 (Steele, Lea and Flood, OOPSLA 2014)
-MIX_2 = np.uint64(0x94D049BB133111EB)
-STEP = np.uint64(0x9E3779B97F4A7C15)
-SHIFTS = (np.uint64(30), np.uint64(27), np.uint64(31))
+WORD = 2**32 - 1
+MIX = 0x45D9F3B  # multiplier of a 32-bit mixer (T. Mueller, 2012); products stay below 2**63
+STEP = 0x9E3779B9  # 2**32 / golden ratio
 
 
 @inlined
@@ -73,26 +68,30 @@ def _contest(c):
 
 
 @inlined
-def _hash(c, page):
-    """64 well-mixed bits of a page; their halves make the hash functions of all rows."""
-    x = (np.uint64(page) + ODD) * STEP + np.uint64(c.scalars[SEED])
-    x = (x ^ (x >> SHIFTS[0])) * MIX_1
-    x = (x ^ (x >> SHIFTS[1])) * MIX_2
-    return x ^ (x >> SHIFTS[2])
+def _mix(x):
+    """The 32 bits of x, well mixed."""
+    x = (x ^ (x >> 16)) * MIX & WORD
+    x = (x ^ (x >> 16)) * MIX & WORD
+    return x ^ (x >> 16)
 
 
 @inlined
-def _column(c, x, row):
-    """Where a page's counter lies in a row of the sketch."""
-    return ((x >> HALF) + np.uint64(row) * (x | ODD)) & np.uint64(c.sketch.shape[1] - 1)
+def _hashes(c, page):
+    """Where the page's counter lies in the first row of the sketch, and how far on in each further row.
+
+    Double hashing: Kirsch and Mitzenmacher, Less Hashing, Same Performance, 2006.
+    """
+    start = _mix(page ^ c.scalars[SEED])
+    return start, _mix((start + STEP) & WORD) | 1
 
 
 @inlined
 def _note(c, page):
     """Count an access; halve all counters when the sample is full."""
-    x = _hash(c, page)
+    start, step = _hashes(c, page)
+    last = c.sketch.shape[1] - 1
     for row in range(SKETCH_ROWS):
-        k = _column(c, x, row)
+        k = (start + row * step) & last
         if c.sketch[row, k] < MAX_COUNT:
             c.sketch[row, k] += 1
     c.scalars[SAMPLED] += 1
@@ -106,10 +105,11 @@ def _note(c, page):
 @inlined
 def _estimate(c, page):
     """How often a page was asked for lately, at most."""
-    x = _hash(c, page)
+    start, step = _hashes(c, page)
+    last = c.sketch.shape[1] - 1
     least = MAX_COUNT
     for row in range(SKETCH_ROWS):
-        least = min(least, int(c.sketch[row, _column(c, x, row)]))
+        least = min(least, int(c.sketch[row, (start + row * step) & last]))
     return least
 
 
