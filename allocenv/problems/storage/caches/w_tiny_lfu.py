@@ -34,7 +34,7 @@ STEP = 0x9E3779B9  # 2**32 / golden ratio
 def w_tiny_lfu_access(c, page):
     """HIT, ADMITTED or the page that left."""
     _note(c, page)
-    at = c.where[page]
+    at = int(c.where[page])
     if at == NOWHERE:
         push(c, page, WINDOW)
         if c.scalars[SIZE + WINDOW] <= c.scalars[LIMIT + WINDOW]:
