@@ -1,8 +1,8 @@
 """Which page leaves first? S3-FIFO: most pages fail in a small FIFO, the others live in a main FIFO.
 
 Yang et al., FIFO Queues are All You Need for Cache Eviction, SOSP 2023, algorithm 1. Sizes as in libCacheSim:
-small 10 %, main 90 %, ghosts of the small queue 90 % of the capacity; two hits move a page to main. Where the
-small queue would round to 0 pages, in which libCacheSim admits nothing, it takes 1.
+small 10 %, main 90 %, ghosts of the small queue 90 % of the capacity; two hits move a page to main. For a
+capacity below 20, where libCacheSim admits nothing, the small queue takes 1 page and the cache works.
 """
 
 from allocenv.core.kernel import inlined, kernel
