@@ -9,7 +9,7 @@ def statistics(trace: Trace) -> dict[str, float]:
     """Figures of a trace; `seconds` is NaN without a clock.
 
     A page that a request touches is one access; KiB are those of the pages touched. A request is sequential
-    where its first page follows the last page of the request before it.
+    where it begins at the last page of the request before it or at the page after that.
     """
     r = trace.requests
     accesses = int(r.pages.sum(dtype=np.int64))
@@ -18,7 +18,8 @@ def statistics(trace: Trace) -> dict[str, float]:
     np.add.at(touched, r.first + r.pages, -1)
     unique = int((np.cumsum(touched) > 0).sum())
     begin = r.address[r.first]
-    follows = begin[1:] == begin[:-1] + r.pages[:-1]
+    ahead = begin[1:] - (begin[:-1] + r.pages[:-1])
+    follows = (ahead == 0) | (ahead == -1)
     return {
         "requests": len(trace),
         "seconds": float(r.time[-1] - r.time[0]) / 1e9 if trace.timed else float("nan"),

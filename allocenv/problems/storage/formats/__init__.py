@@ -1,7 +1,7 @@
 """Reading block traces as they are published and as tools write them: which reader takes which file?
 
 A new text format is a `Lines` in `plain_text.py` and a name in `TEXT`; another kind of file is a function
-`(path, limit, skip_bad) -> (Raw, Bad, others)` in `_requests`. What tells it apart belongs in `detect.py`, its
+`(path, limit, skip_bad) -> (Raw, Bad, others)` in `_reader`. What tells it apart belongs in `detect.py`, its
 writer in `write.py`.
 """
 
@@ -15,7 +15,7 @@ from allocenv.problems.storage.formats.blktrace import read_blktrace
 from allocenv.problems.storage.formats.detect import detect_format
 from allocenv.problems.storage.formats.iolog import UNITS as IOLOG_UNITS
 from allocenv.problems.storage.formats.iolog import VERSION_3, read_iolog2
-from allocenv.problems.storage.formats.raw import SECTOR, Bad, Raw, Read, Units, sequential_share, sound, to_trace
+from allocenv.problems.storage.formats.raw import SECTOR, Bad, Raw, Read, Units, sound, to_trace
 from allocenv.problems.storage.formats.stream import bare_name, head
 from allocenv.problems.storage.formats.text import Lines, read_lines
 from allocenv.problems.storage.formats.write import LOSSES, write_trace
@@ -105,7 +105,7 @@ def read_requests(
     if not len(raw.number) and bad.first is not None:
         raise bad.first
     trace = to_trace(raw, units, source, bare_name(source).partition(".")[0], page_bytes)
-    return Read(trace, name, bad.count, str(bad.first or ""), others, sequential_share(raw, units))
+    return Read(trace, name, bad.n, str(bad.first or ""), others)
 
 
 Reader = Callable[[str, int | None, bool], tuple[Raw, Bad, int]]

@@ -4,6 +4,7 @@ Events Q (queued) with data to read or write are the requests. Each processor wr
 records of a file are in no order; they are put in order of time, as blkparse does.
 """
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -68,16 +69,16 @@ def read_blktrace(path: str, limit: int | None, skip_bad: bool) -> tuple[Raw, Ba
             raise cut
         bad = bad.with_more(1, cut)
     raw = joined(parts)
-    assert raw.time is not None and raw.volume is not None
-    raw = raw._replace(volume=np.unique(raw.volume, return_inverse=True)[1].astype(np.int64))
-    raw = raw.rows(np.argsort(raw.time, kind="stable"))
+    if raw.time is not None and raw.volume is not None:
+        device = np.unique(raw.volume, return_inverse=True)[1].astype(np.int64)
+        raw = replace(raw, volume=device).rows(np.argsort(raw.time, kind="stable"))
     return (raw if limit is None else raw.rows(slice(0, limit))), bad, others
 
 
 @kernel
 def walk(data, magic, big, skip_bad, starts, state):
     """Note where whole records begin. Stops at a part of one, or where the magic number is missing."""
-    at, n, inside = 0, 0, False
+    at, n, inside = np.int64(0), 0, False
     while at + 48 <= len(data):
         same = True
         for i in range(4):

@@ -4,6 +4,8 @@ Version 2: `file action offset length`, and `file wait us [0]`, relative to the 
 there is no clock. Version 3 (fio 3.31) begins each line with microseconds.
 """
 
+from dataclasses import replace
+
 import numpy as np
 
 from allocenv.core.arrays import Array
@@ -25,11 +27,10 @@ VERSION_3 = Lines((Column("timestamp", INTEGER, "time"), *_ACTION), UNITS, BLANK
 def read_iolog2(path: str, limit: int | None, skip_bad: bool) -> tuple[Raw, Bad, int]:
     """As `text.read_lines`; waits become the clock."""
     raw, bad, others = read_lines(path, VERSION_2, None, skip_bad)
-    assert raw.write is not None
-    waits = raw.write == 2
+    waits = raw.write == 2 if raw.write is not None else np.zeros(0, np.bool_)
     if waits.any():
         clock = np.cumsum(np.where(waits & (raw.offset > 0), raw.offset, 0))
-        raw = raw._replace(time=clock).rows(~waits)
+        raw = replace(raw, time=clock).rows(~waits)
     return raw if limit is None else raw.rows(slice(0, limit)), bad, others
 
 

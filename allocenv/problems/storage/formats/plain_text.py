@@ -6,8 +6,19 @@ Sources: the README files of the trace sets; blkparse(1); ARC: Megiddo & Modha, 
 from allocenv.problems.storage.formats.raw import SECTOR, Units
 from allocenv.problems.storage.formats.text import Column, Lines
 from allocenv.problems.storage.formats.tokens import (
-    BLANK, COMMA, DECIMAL, DEVICE, INTEGER, NAME, ONLY, OPERATION, RWBS, SECTOR as SECTOR_FIELD,
+    BLANK,
+    COMMA,
+    DECIMAL,
+    DEVICE,
+    INTEGER,
+    NAME,
+    ONLY,
+    OPERATION,
+    RWBS,
 )  # fmt: skip
+from allocenv.problems.storage.formats.tokens import (
+    SECTOR as SECTOR_FIELD,
+)
 
 # SNIA IOTTA 388: Windows file time (100 ns), host, disk, Read or Write, bytes, bytes, response time (100 ns)
 MSR = Lines(

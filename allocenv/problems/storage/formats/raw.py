@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from allocenv.core.arrays import Array, BoolArray, IntArray, LongArray
+from allocenv.core.arrays import Array, BoolArray, LongArray
 from allocenv.core.files import InputError
 from allocenv.problems.storage.trace import Trace
 
@@ -16,7 +16,8 @@ MAX_REQUEST_BYTES = 1 << 30  # no block layer takes more in one request; a large
 MAX_SPAN_NS = 10 * 365 * 86_400 * 10**9  # of a trace: ten years
 
 
-class Raw(NamedTuple):
+@dataclass(frozen=True)
+class Raw:
     """Requests as a file holds them, before any check."""
 
     number: LongArray  # [T] line or record, from 1
@@ -26,8 +27,20 @@ class Raw(NamedTuple):
     write: LongArray | None  # [T] 0 read, 1 write; None: reads only
     volume: LongArray | None  # [T] small numbers
 
-    def rows(self, which: BoolArray | IntArray | LongArray | slice) -> "Raw":
-        return Raw(*(None if column is None else column[which] for column in self))  # type: ignore[arg-type]
+    def rows(self, which: BoolArray | LongArray | slice) -> "Raw":
+        """Those rows only."""
+
+        def some(column: LongArray | None) -> LongArray | None:
+            return None if column is None else column[which]
+
+        return Raw(
+            self.number[which],
+            some(self.time),
+            self.offset[which],
+            self.size[which],
+            some(self.write),
+            some(self.volume),
+        )
 
 
 class Units(NamedTuple):
@@ -52,27 +65,35 @@ class Read:
     skipped: int = 0  # bad lines or records that `skip_bad` left out
     first_bad: str = ""  # what was wrong with the first of them
     others: int = 0  # sound lines or records that are no read or write: comments, flushes, other events
-    sequential_share: float = 0.0  # requests that begin at the byte where the one before, of their volume, ended
 
 
 class Bad(NamedTuple):
     """Bad lines or records so far."""
 
-    count: int = 0
+    n: int = 0
     first: InputError | None = None
 
-    def with_more(self, count: int, first: InputError | None) -> "Bad":
-        return Bad(self.count + count, self.first or first)
+    def with_more(self, n: int, first: InputError | None) -> "Bad":
+        return Bad(self.n + n, self.first or first)
 
 
 def joined(parts: list[Raw]) -> Raw:
     """The parts of a file, one after the other."""
+
+    def column(name: str) -> LongArray:
+        return np.concatenate([getattr(part, name) for part in parts])
+
     if len(parts) == 1:
         return parts[0]
-    columns = []
-    for column in zip(*parts, strict=True):
-        columns.append(None if column[0] is None else np.concatenate(column))
-    return Raw(*columns)  # type: ignore[arg-type]
+    first = parts[0]
+    return Raw(
+        column("number"),
+        None if first.time is None else column("time"),
+        column("offset"),
+        column("size"),
+        None if first.write is None else column("write"),
+        None if first.volume is None else column("volume"),
+    )
 
 
 def sound(raw: Raw, units: Units, source: str, skip_bad: bool, sort: bool) -> tuple[Raw, Bad]:
@@ -97,20 +118,19 @@ def sound(raw: Raw, units: Units, source: str, skip_bad: bool, sort: bool) -> tu
         if not skip_bad:
             raise first[1]
         raw = raw.rows(~bad)
-    count, error = int(bad.sum()), None if first is None else first[1]
-    if raw.time is not None and (np.diff(raw.time) < 0).any():
-        if sort:
-            raw = raw.rows(np.argsort(raw.time, kind="stable"))
-        else:
-            row = int((np.diff(raw.time) < 0).argmax()) + 1
-            expected = f"at least {raw.time[row - 1]}, that before it (or read with `sort`)"
-            fall = _error(raw, units, source, row, units.time, raw.time, expected)
-            if not skip_bad:
-                raise fall
-            kept = _longest_rising(raw.time)
-            count, error = count + len(raw.time) - len(kept), error or fall
-            raw = raw.rows(kept)
-    return raw, Bad(count, error)
+    wrongs = Bad(int(bad.sum()), None if first is None else first[1])
+    time = raw.time
+    if time is None or not (falls := np.diff(time) < 0).any():
+        return raw, wrongs
+    if sort:
+        return raw.rows(np.argsort(time, kind="stable")), wrongs
+    row = int(falls.argmax()) + 1
+    expected = f"at least {time[row - 1]}, that before it (or read with `sort`)"
+    fall = _error(raw, units, source, row, units.time, time, expected)
+    if not skip_bad:
+        raise fall
+    kept = _longest_rising(time)
+    return raw.rows(kept), wrongs.with_more(len(time) - len(kept), fall)
 
 
 def to_trace(raw: Raw, units: Units, source: str, name: str, page_bytes: int) -> Trace:
@@ -137,17 +157,6 @@ def to_trace(raw: Raw, units: Units, source: str, name: str, page_bytes: int) ->
         return Trace.of(name, time, offset, size, write, volume, page_bytes)
     except ValueError as error:
         raise InputError(source, "requests", str(error), "a trace") from None
-
-
-def sequential_share(raw: Raw, units: Units) -> float:
-    """The share of requests that begin at the byte where the one before of the same volume ended."""
-    if raw.volume is not None:
-        raw = raw.rows(np.argsort(raw.volume, kind="stable"))
-    begin = raw.offset * units.offset_bytes
-    follows = begin[1:] == begin[:-1] + raw.size[:-1] * units.size_bytes
-    if raw.volume is not None:
-        follows &= raw.volume[1:] == raw.volume[:-1]
-    return float(follows.sum()) / len(begin)
 
 
 def _wrong(raw: Raw, units: Units) -> Iterator[tuple[str, Array, BoolArray, str]]:

@@ -56,9 +56,11 @@ def _opened(path: str) -> Iterator[IO[bytes]]:
     with _named_errors(path), open(path, "rb") as raw:
         first = raw.peek(8)
         if first.startswith(_GZIP):
-            yield gzip.GzipFile(fileobj=raw)  # type: ignore[misc]
+            with gzip.GzipFile(fileobj=raw) as unzipped:
+                yield unzipped  # type: ignore[misc]
         elif first.startswith(_XZ):
-            yield lzma.LZMAFile(raw)  # type: ignore[misc]
+            with lzma.LZMAFile(raw) as unpacked:
+                yield unpacked  # type: ignore[misc]
         elif first.startswith(_ZSTD):
             yield _Zstd(raw, _zstandard(path))  # type: ignore[misc]
         else:

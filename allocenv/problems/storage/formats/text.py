@@ -47,7 +47,7 @@ def read_lines(path: str, lines: Lines, limit: int | None, skip_bad: bool) -> tu
     roles = {c.role for c in lines.columns}
     parts, first, rows = [], None, 0
     left = np.iinfo(np.int64).max if limit is None else limit
-    for text in _whole_lines(path, lines.separator == tokens.COMMA, cursor):
+    for text in _whole_lines(path, cursor):
         cursor[tokens.AT] = 0
         room = min(left, text.count(b"\n"))
         out, numbers = np.empty((len(ROLES), room), np.int64), np.empty(room, np.int64)
@@ -78,8 +78,8 @@ def _raw(out: LongArray, numbers: LongArray, roles: set[str], named: bool) -> Ra
     )
 
 
-def _whole_lines(path: str, header: bool, cursor: LongArray) -> Iterator[bytes]:
-    """Blocks that end with a line; without the first line where that is a header: one without any digit."""
+def _whole_lines(path: str, cursor: LongArray) -> Iterator[bytes]:
+    """Blocks that end with a line; without the first one where that is a header: names of columns, or fio's."""
     carried, first = b"", True
     for block in blocks(path):
         cut = block.rfind(b"\n") + 1
@@ -87,17 +87,18 @@ def _whole_lines(path: str, header: bool, cursor: LongArray) -> Iterator[bytes]:
         if len(carried) > MAX_LINE_BYTES:
             raise InputError(path, f"line {cursor[tokens.LINE] + 1}", carried[:40], f"under {MAX_LINE_BYTES} bytes")
         if text:
-            yield _without_header(text, cursor) if first and header else text
+            yield _without_header(text, cursor) if first else text
             first = False
     if carried:
         text = carried + b"\n"
-        yield _without_header(text, cursor) if first and header else text
+        yield _without_header(text, cursor) if first else text
 
 
 def _without_header(text: bytes, cursor: LongArray) -> bytes:
     text = text.removeprefix(b"\xef\xbb\xbf")
     line, _, rest = text.partition(b"\n")
-    if not line.strip() or any(48 <= c <= 57 for c in line) or b"," not in line:
+    names = b"," in line and not any(48 <= c <= 57 for c in line)
+    if not names and not line.startswith(b"fio version"):
         return text
     cursor[tokens.LINE] += 1
     return rest

@@ -50,7 +50,7 @@ def read_lines(text, columns, separator, loose, skip_bad, names, out, numbers, c
         start = at
         cursor[LINE] += 1
         error, passed, more, k = 0, False, True, 0
-        volume = 1469598103934665603
+        volume = np.int64(1469598103934665603)
         while text[at] == 32 or text[at] == 9 or text[at] == 13:
             at += 1
         begin = end = at
@@ -71,7 +71,7 @@ def read_lines(text, columns, separator, loose, skip_bad, names, out, numbers, c
                     at += 1
                 end = at
                 more = end > begin
-            kind, value = columns[k, 0], 0
+            kind, value = columns[k, 0], np.int64(0)
             if not more:
                 if k >= len(columns) - loose:
                     for left in range(k, len(columns)):
@@ -89,22 +89,22 @@ def read_lines(text, columns, separator, loose, skip_bad, names, out, numbers, c
             if kind == SECTOR and text[begin] == 91:
                 passed = True
                 break
-            if kind == INTEGER or kind == DECIMAL or kind == SECTOR:
-                p, digits, left = begin, 0, -1
+            if kind in (INTEGER, DECIMAL, SECTOR):
+                p, digits, decimals = begin, 0, np.int64(-1)
                 negative = text[p] == MINUS and p < end
                 p += negative
                 while p < end:
                     d = np.int64(text[p]) - 48
                     if 0 <= d <= 9:
-                        if left != 0:
+                        if decimals != 0:
                             if value > _LARGEST or (value == _LARGEST and d > 7):
                                 error = TOO_LARGE
                                 break
                             value = value * 10 + d
-                            left -= left > 0
+                            decimals -= decimals > 0
                         digits += 1
-                    elif d == -2 and kind == DECIMAL and left < 0:
-                        left = columns[k, 1]
+                    elif d == -2 and kind == DECIMAL and decimals < 0:
+                        decimals = columns[k, 1]
                     else:
                         error = NOT_A_NUMBER
                         break
@@ -112,8 +112,8 @@ def read_lines(text, columns, separator, loose, skip_bad, names, out, numbers, c
                 if error == 0 and digits == 0:
                     error = NOT_A_NUMBER
                 if error == 0 and kind == DECIMAL:
-                    left = columns[k, 1] if left < 0 else left
-                    for _ in range(left):
+                    decimals = columns[k, 1] if decimals < 0 else decimals
+                    for _ in range(decimals):
                         if value > _LARGEST:
                             error = TOO_LARGE
                             break
@@ -128,7 +128,7 @@ def read_lines(text, columns, separator, loose, skip_bad, names, out, numbers, c
                     or (c == 119 and (length == 1 or (length == 5 and (text[begin + 1] | 32) == 114)))
                 ):
                     error = NOT_AN_OPERATION
-            elif kind == NAME or kind == DEVICE:
+            elif kind in (NAME, DEVICE):
                 commas = 0
                 for p in range(begin, end):
                     volume = (volume ^ np.int64(text[p])) * 1099511628211
@@ -151,11 +151,11 @@ def read_lines(text, columns, separator, loose, skip_bad, names, out, numbers, c
             elif kind == ACTION:
                 c, length = text[begin], end - begin
                 if c == 114 and length == 4:
-                    value = 0
+                    value = np.int64(0)
                 elif c == 119 and length == 5:
-                    value = 1
+                    value = np.int64(1)
                 elif c == 119 and length == 4:
-                    value = 2
+                    value = np.int64(2)
                 else:
                     passed = True
             if error != 0:
