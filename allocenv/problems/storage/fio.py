@@ -83,7 +83,7 @@ def _size(source: str, text: str) -> int:
     bare = text.strip().lower().removesuffix("ib").removesuffix("b")
     unit = bare[-1:] if bare[-1:] in ("k", "m", "g") else ""
     number = bare.removesuffix(unit)
-    if not (number.isascii() and number.isdigit() and 0 < int(number[:12]) and len(number) < 12):
+    if not (number.isascii() and number.isdigit() and int(number[:12]) > 0 and len(number) < 12):
         raise InputError(source, "bs", text, "a size as 4k")
     return int(number) * _UNITS[unit]
 

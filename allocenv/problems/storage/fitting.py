@@ -202,7 +202,8 @@ def _p99(m: Measurement, d: Device, at_once: tuple[float, float], sigmas: Array)
     service = _alone(m, d) - d.seek_us + _seeks(d)  # [Q]
     normal = ndtri((np.arange(100) + 0.5) / 100)  # [Z]
     factor = np.exp(normal * spread[:, None] - spread[:, None] ** 2 / 2)  # [S, Z]
-    return np.array([np.quantile(np.outer(service, f), 0.99) for f in factor])
+    quantiles: Array = np.array([np.quantile(np.outer(service, f), 0.99) for f in factor])
+    return quantiles
 
 
 def _seeks(d: Device) -> Array:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from allocenv.core.arrays import BoolArray, LongArray
+from allocenv.core.arrays import LongArray
 from allocenv.core.kernel import kernel
 from allocenv.problems.storage.trace import PAGE_BYTES, Trace
 
