@@ -78,7 +78,7 @@ def fit_device(
     """Fit a device to fio's JSON files.
 
     Needed are reads and writes with one I/O in flight and at least two block sizes. Jobs of more in flight tell
-    how many the device serves at once.
+    how many the device serves at once. A disk is told by random and sequential jobs of one block size.
 
     Args:
         paths: one file or several, all of the same device.
@@ -209,4 +209,5 @@ def _p99(m: Measurement, d: Device, at_once: tuple[float, float], sigmas: Array)
 def _seeks(d: Device) -> Array:
     """Equally likely seek times between random places: distance x of a unit has density 2 (1 - x)."""
     distance = 1 - np.sqrt(1 - (np.arange(100) + 0.5) / 100)
-    return d.track_us + (d.seek_us - d.track_us) / MEAN_SQRT_DISTANCE * np.sqrt(distance)
+    times: Array = d.track_us + (d.seek_us - d.track_us) / MEAN_SQRT_DISTANCE * np.sqrt(distance)
+    return times

@@ -40,7 +40,7 @@ def test_files_are_read(tmp_path):
 
 
 def test_an_unknown_name_says_what_there_is():
-    with pytest.raises(ValueError, match="cloudphysics, w106.*got 'none'"):
+    with pytest.raises(ValueError, match=r"cloudphysics, w106.*got 'none'"):
         find_trace("none")
     assert {"hm_1", "cloudphysics_median", "OLTP"} <= set(TRACES)
 

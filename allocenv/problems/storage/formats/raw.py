@@ -13,7 +13,7 @@ from allocenv.problems.storage.trace import Trace
 
 SECTOR = 512
 MAX_REQUEST_BYTES = 1 << 30  # no block layer takes more in one request; a larger number is a damaged one
-MAX_SPAN_NS = 10 * 365 * 86_400 * 10**9  # of a trace: ten years
+MAX_SPAN_NS = 10 * 365 * 86_400 * 10**9  # from the middle of a trace: ten years
 
 
 @dataclass(frozen=True)
@@ -163,9 +163,10 @@ def _wrong(raw: Raw, units: Units) -> Iterator[tuple[str, Array, BoolArray, str]
     """Every check: the field, its values, which are wrong, and what was expected."""
     if raw.time is not None and len(raw.time):
         yield units.time, raw.time, raw.time < 0, "0 to 2**63 - 1"
-        last = int(max(raw.time[0], 0)) + MAX_SPAN_NS // units.time_ns
-        if last < 2**63:
-            yield units.time, raw.time, raw.time > last, f"at most {last}, ten years after the first request"
+        middle, span = int(np.partition(raw.time, len(raw.time) // 2)[len(raw.time) // 2]), MAX_SPAN_NS // units.time_ns
+        low, high = max(middle - span, 0), min(middle + span, 2**63 - 1)
+        far = (raw.time < low) | (raw.time > high)
+        yield units.time, raw.time, far, f"{low} to {high}, ten years around most others"
     yield units.size, raw.size, raw.size < 1, "at least 1"
     most = MAX_REQUEST_BYTES // units.size_bytes
     yield units.size, raw.size, raw.size > most, f"at most {most} (1 GiB a request)"

@@ -21,7 +21,7 @@ BAD_LINES = {
     "200,hm,0,Read,9223372036854775807,4096,1": "line 2, Offset: found 9223372036854775807, expected at most",
     "200,hm,0,Read,0x10,4096,1": "line 2, Offset: found '0x10', expected a whole number",
     "99,hm,0,Read,0,4096,1": "line 2, Timestamp: found 99, expected at least 100",
-    "9000000000000000000,hm,0,Read,0,4096,1": "line 2, Timestamp: found 9000000000000000000, expected at most",
+    "9000000000000000000,hm,0,Read,0,4096,1": "line 2, Timestamp: found 9000000000000000000, expected 0 to ",
     "200,hm,0,Read,0,4096,1,200,hm,0": "line 2, end: found '200,hm,0', expected 7 fields",
     "200,hm,0,Read,0,99999999999,1": "line 2, Size: found 99999999999, expected at most",
 }
@@ -86,6 +86,16 @@ def test_times_that_fall_cost_as_few_lines_as_possible(tmp_path):
         read_trace(path)
     read = read_requests(path, skip_bad=True)
     assert (len(read.trace), read.skipped) == (6, 1)
+
+
+def test_a_first_time_far_from_the_others_costs_only_its_line(tmp_path):
+    path = tmp_path / "t.csv"
+    day = 864_000_000_000  # in 100 ns
+    path.write_text("".join(f"{t},hm,0,Read,0,4096,1\n" for t in (0, 400 * 365 * day, 401 * 365 * day)))
+    with pytest.raises(InputError, match=r"line 1, Timestamp: found 0, expected .* ten years around most others"):
+        read_trace(path)
+    read = read_requests(path, skip_bad=True)
+    assert (len(read.trace), read.skipped) == (2, 1)
 
 
 def test_a_packed_file_that_is_cut_is_an_error(tmp_path):

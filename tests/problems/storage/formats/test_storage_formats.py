@@ -7,6 +7,7 @@ import pytest
 from real_data import real_data
 
 from allocenv.problems.storage.formats import detect_format, read_requests, read_trace
+from allocenv.problems.storage.sources import find_trace
 from allocenv.problems.storage.statistics import statistics
 
 # Every sample is: a read of 8 KiB at byte 4096, then, 1 s later, a write of 4 KiB at byte 12288.
@@ -101,22 +102,22 @@ def test_a_lis_block_is_512_bytes_unless_said_otherwise(tmp_path):
 
 # of the data folder's README
 TABLE = {
-    "cloudphysics_sample.csv.xz": (113_872, 7200, 0.587, 40.1, 1_141_869, 269_210, 4.24, 0.267),
-    "umass_financial1_first10k.csv.xz": (10_000, 260, 0.592, 9.0, 22_511, 7_322, 3.07, 0.041),
-    "mqsim_tpcc_small.csv.xz": (6_999, 0.14, 0.374, 11.8, 20_669, 20_470, 1.01, 0.001),
-    "mqsim_wsrch_small.csv.xz": (24_783, 60, 0.0, 15.1, 93_312, 93_029, 1.00, 0.058),
-    "arc_OLTP.csv.xz": (914_145, None, 0.0, 4.0, 914_145, 186_880, 4.89, 0.149),
-    "arc_P2.csv.xz": (666_176, None, 0.0, 13.4, 2_231_617, 120_308, 18.55, 0.134),
-    "arc_P3.csv.xz": (238_578, None, 0.0, 10.3, 611_918, 102_348, 5.98, 0.147),
-    "cloudphysics_w106.u32le.xz": (5_292_456, None, 0.0, 4.0, 5_292_456, 275_171, 19.2, None),
+    "cloudphysics": (113_872, 7200, 0.587, 40.1, 1_141_869, 269_210, 4.24, 0.267),
+    "financial1": (10_000, 260, 0.592, 9.0, 22_511, 7_322, 3.07, 0.041),
+    "tpcc": (6_999, 0.14, 0.374, 11.8, 20_669, 20_470, 1.01, 0.001),
+    "wsrch": (24_783, 60, 0.0, 15.1, 93_312, 93_029, 1.00, 0.058),
+    "OLTP": (914_145, None, 0.0, 4.0, 914_145, 186_880, 4.89, 0.149),
+    "P2": (666_176, None, 0.0, 13.4, 2_231_617, 120_308, 18.55, 0.134),
+    "P3": (238_578, None, 0.0, 10.3, 611_918, 102_348, 5.98, 0.147),
+    "w106": (5_292_456, None, 0.0, 4.0, 5_292_456, 275_171, 19.2, None),
 }
 
 
 @pytest.mark.data
 @pytest.mark.parametrize("name", TABLE)
 def test_the_statistics_of_the_real_traces_are_those_published(name):
-    path = real_data(f"storage/{name}")
-    found = statistics(read_trace(path))
+    real_data("storage")
+    found = statistics(find_trace(name))
     for (key, value), expected in zip(found.items(), TABLE[name], strict=True):
         if expected is None:
             continue
