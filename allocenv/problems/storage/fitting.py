@@ -90,6 +90,8 @@ def fit_device(
     Raises:
         InputError: a file that is none of fio's, or too few measurements.
     """
+    if not rpm > 0:
+        raise ValueError(f"Expected rpm > 0, got {rpm}.")
     paths = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
     rows: list[Measurement] = []
     left_out = 0
@@ -103,7 +105,7 @@ def fit_device(
         if len(sizes) < 2:
             expected = f"{word} of at least two block sizes with iodepth=1"
             raise InputError(source, "jobs", f"{len(sizes)} block sizes", expected)
-    first, further, moving = _service_times(rows)
+    first, further, moving = _service_times(rows, source)
     rotation = min(30e6 / rpm, moving)
     seek = moving - rotation
     track = min(TRACK_US, seek)
@@ -126,7 +128,7 @@ def fit_device(
     )
 
 
-def _service_times(rows: list[Measurement]) -> tuple[tuple[float, float], tuple[float, float], float]:
+def _service_times(rows: list[Measurement], source: str) -> tuple[tuple[float, float], tuple[float, float], float]:
     """First page and further pages of reads and writes, and a disk's seek and rotation together, microseconds."""
     alone = [m for m in rows if m.depth == 1]
     mean = np.array([m.mean_us for m in alone])
@@ -143,6 +145,8 @@ def _service_times(rows: list[Measurement]) -> tuple[tuple[float, float], tuple[
         b_ub=np.concatenate([np.ones(len(alone)), -np.ones(len(alone))]),
         bounds=[(1e-3, None)] * 2 + [(0, None)] * 4,
     )
+    if solved.x is None:
+        raise InputError(source, "mean latencies", f"{mean.min():g} to {mean.max():g} us", "those of one device")
     x = [float(value) for value in solved.x]
     return (x[0], x[1]), (x[2], x[3]), x[4]
 

@@ -3,6 +3,7 @@
 import json
 import re
 
+import numpy as np
 import pytest
 from fio_output import fio_json
 
@@ -97,3 +98,25 @@ def test_what_is_wrong_is_named(what, tmp_path):
     (tmp_path / "fio.json").write_text(text)
     with pytest.raises(InputError, match=re.escape(message)):
         fit_device(tmp_path / "fio.json")
+
+
+ODD = [None, -1, 0, 1e300, 1e15, "", "x", [], {}, True, "99999999999", "4k", float("nan"), "randrw"]
+
+
+def test_odd_values_anywhere_give_an_input_error_or_a_fit(tmp_path):
+    rng, path = np.random.default_rng(0), tmp_path / "fio.json"
+    text = fio_json(FLASH, sizes=(4, 16), n=100)
+    for _ in range(300):
+        data = json.loads(text)
+        at = data["jobs"][rng.integers(len(data["jobs"]))] if rng.random() < 0.9 else data
+        while True:
+            key = list(at)[rng.integers(len(at))] if isinstance(at, dict) else int(rng.integers(len(at)))
+            if not isinstance(at[key], dict | list) or not at[key] or rng.random() < 0.2:
+                break
+            at = at[key]
+        at[key] = ODD[rng.integers(len(ODD))]
+        path.write_text(json.dumps(data))
+        try:
+            assert fit_device(path).device.read_us > 0
+        except InputError:
+            continue
