@@ -161,10 +161,11 @@ def may_target(rules, s, b, device, n):
 
 
 @inlined
-def serve(x, rules, s, b, target):
+def serve(x, rules, s, b, target, spare=0):
     """Serve the next request of trace `x` with a target device (or STAY); its latency.
 
-    A target that cannot take the request is replaced by the next slower one that can.
+    A target that cannot take the request is replaced by the next slower one that can. Where pages come to the
+    target, so many leave it that `spare` more would fit.
     """
     t = s.at[b]
     first, n, op = x.first[t], x.pages[t], WRITE if x.write[t] else READ
@@ -190,7 +191,7 @@ def serve(x, rules, s, b, target):
     moving = 0.0
     missing = _missing(s, b, first, n, target)
     if target != STAY and missing > 0:
-        moving = _make_room(x, rules, s, b, target, missing, finish)
+        moving = _make_room(x, rules, s, b, target, missing + spare, finish)
         if redirected:
             _arrive(s, b, first, n, target, t)
         else:
