@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from allocenv.problems.storage.baselines.clairvoyant import belady, cost_aware
 from allocenv.problems.storage.baselines.selective import Admission, Fixed, Selective
+from allocenv.problems.storage.baselines.tuning import hindsight_tuned, tuned_before
 from allocenv.problems.storage.dynamics import STAY
 from allocenv.problems.storage.rules import System
 from allocenv.problems.storage.simulation import Replayer
@@ -23,6 +24,8 @@ POLICIES: dict[str, Line] = {
     "lru": Line("every page to the fastest device, least recently used out", lambda *_: Selective(Admission())),
     "lru_p05": Line("LRU, 5 % of the requests admitted at random", lambda *_: Selective(Admission(probability=0.05))),
     "lru_4hit": Line("LRU, admitted after 4 hits", lambda *_: Selective(Admission(hits=4))),
+    "tuned_lru": Line("selective LRU: the best setting on the first half", tuned_before),
+    "oracle_tuned_lru": Line("selective LRU: the best setting on the half it is judged on", hindsight_tuned),
     "oracle_belady": Line("the future known: the pages used next, others refused", lambda trace, *_: belady(trace)),
     "oracle_cost_aware": Line(
         "the same, for pages used often enough to pay for their move; tuned on the half it is judged on",
