@@ -28,6 +28,7 @@ class TwoStagePolicy:
     Without a generator every choice is the likeliest. With one, row 0 stays so and the other rows sample, each
     stage among its `slot_choices` and `placement_choices` likeliest (risk-seeking decoding: VMR2L, EuroSys
     2025, section 4.4, cuts improbable actions by quantiles; simulation is exact, so the best row is kept).
+    Slots of `barred` [B, S] are not chosen.
     """
 
     network: TwoStageNetwork
@@ -35,6 +36,7 @@ class TwoStagePolicy:
     slot_choices: int = 12
     placement_choices: int = 8
     temperature: float = 1.0
+    barred: BoolArray | None = None
     _memory: Memory | None = field(default=None, repr=False)
 
     @torch.inference_mode()
@@ -42,9 +44,8 @@ class TwoStagePolicy:
         seen = batch.observe()
         memory = self._memory = self._encoded(seen)
         whole = self.network.encode_whole(memory.trees, memory.real, torch.from_numpy(seen.context))
-        slots = self._pick(
-            self.network.slot_logits(memory.trees, whole, torch.from_numpy(seen.slot_mask)), self.slot_choices
-        )
+        mask = seen.slot_mask if self.barred is None else seen.slot_mask & ~self.barred
+        slots = self._pick(self.network.slot_logits(memory.trees, whole, torch.from_numpy(mask)), self.slot_choices)
         chosen = slots.numpy().astype(np.int32)
         logits = self.network.placement_logits(
             memory.trees,

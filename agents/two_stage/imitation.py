@@ -1,7 +1,8 @@
 """Imitation warm start: the network learns to take actions of an expert's plan.
 
-Plans can be carried out in many orders, so stage one may choose any slot of the rest of the plan; stage two
-learns the plan's placement for the slot that comes next.
+The moves up to the plan's next reward can often be made in any order, so stage one may choose any of their
+slots, but none of later ones: it shall finish one macro-move before it begins another. Stage two learns the
+plan's placement for the slot that comes next.
 
 Episodes are replayed, never stored: the environment is faster than reading them back. Some rows first wander
 by the network's own choices; the expert then plans from where they are (DAgger: Ross et al., AISTATS 2011), so
@@ -66,7 +67,7 @@ class Imitator:
             own = policy(batch) if lesson.wandering.any() else None
             actions, taught = lesson.next_actions(own)
             if taught.any():
-                figures.add(self._learn(batch, seen, actions, lesson.rest(), lesson.returns(), taught))
+                figures.add(self._learn(batch, seen, actions, lesson.acceptable(), lesson.returns(), taught))
                 policy.forget()  # the weights have changed
             lesson.step(actions)
         self.done += 1
@@ -82,7 +83,7 @@ class Imitator:
         batch: Batch,
         seen: Observation,
         actions: IntArray,
-        rest: BoolArray,
+        acceptable: BoolArray,
         returns: Array,
         taught: BoolArray,
     ) -> dict[str, float]:
@@ -95,8 +96,8 @@ class Imitator:
         slot_logits, placement_logits, value = evaluate(
             self.network, observation, slot, torch.from_numpy(features[taught]), torch.from_numpy(mask[taught])
         )
-        acceptable = torch.from_numpy(rest[taught][:, real])
-        slot_loss = any_of(slot_logits, acceptable).mean()
+        accepted = torch.from_numpy(acceptable[taught][:, real])
+        slot_loss = any_of(slot_logits, accepted).mean()
         placement_loss = cross_entropy(placement_logits, placement)
         value_loss = mse_loss(value, torch.from_numpy(returns[taught].astype(np.float32)))
         loss = slot_loss + placement_loss + self.settings.value_weight * value_loss
@@ -104,7 +105,7 @@ class Imitator:
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.network.parameters(), self.settings.max_grad_norm)
         self.optimizer.step()
-        agree = acceptable.gather(-1, slot_logits.argmax(-1, keepdim=True)).float().mean()
+        agree = accepted.gather(-1, slot_logits.argmax(-1, keepdim=True)).float().mean()
         return {
             "slot_loss": slot_loss.item(),
             "placement_loss": placement_loss.item(),
@@ -181,15 +182,17 @@ class _Lesson:
                 actions[b] = plan[self.place[b]]
         return actions, ~wandering & ~self.ended
 
-    def rest(self) -> BoolArray:
-        """Slots that the rest of the plan acts on; once it is done, the one of the action that stops: [B, S]."""
-        rest = np.zeros((self.batch.n, self.batch.problem.sizes.slots), np.bool_)
+    def acceptable(self) -> BoolArray:
+        """Slots that the plan acts on until its next reward; once it is done, that of the stop action: [B, S]."""
+        slots = np.zeros((self.batch.n, self.batch.problem.sizes.slots), np.bool_)
         for b, plan in enumerate(self.plans):
-            if plan is not None and self.place[b] < len(plan):
-                rest[b, plan[self.place[b] :, 0]] = True
+            at = self.place[b]
+            if plan is not None and at < len(plan):
+                rewarded = np.flatnonzero(self.rewards[b][at:] > 0)
+                slots[b, plan[at : at + rewarded[0] + 1 if len(rewarded) else None, 0]] = True
             else:
-                rest[b, self.batch.problem.stop[0]] = True
-        return rest
+                slots[b, self.batch.problem.stop[0]] = True
+        return slots
 
     def returns(self) -> Array:
         """What the expert's plan still earns in each row: [B]."""

@@ -78,10 +78,16 @@ def trajectory(
     rng: torch.Generator | None,
     over: Callable[[], bool],
 ) -> tuple[float, IntArray]:
-    """Decode `rows` trajectories side by side; the lowest objective on the way, and the actions up to it."""
+    """Decode `rows` trajectories side by side; the lowest objective on the way, and the actions up to it.
+
+    Where slots last, no item is acted on twice: the choice depends on the state alone and would go in circles.
+    """
     batch = Batch(problem, rows)
     batch.load([instance] * rows)
     policy = TwoStagePolicy(network, rng)
+    done = np.zeros((rows, problem.sizes.slots), np.bool_)  # acted on
+    if problem.lasting_slots:
+        policy.barred = done
     costs, actions = [batch.costs()], []
     ended = np.zeros(rows, np.bool_)
     while not ended.all() and not over():
@@ -89,6 +95,8 @@ def trajectory(
         chosen[ended] = problem.stop
         outcome = batch.step(chosen)
         ended |= outcome.terminated | outcome.truncated
+        done[np.arange(rows), chosen[:, 0]] = True
+        done[:, problem.stop[0]] = False
         actions.append(chosen)
         costs.append(np.where(outcome.illegal, np.inf, batch.costs()))
     table: Array = np.array(costs)  # [steps + 1, rows]

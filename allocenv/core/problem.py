@@ -75,6 +75,10 @@ class Problem(Protocol):
         """The action that does nothing and, where the problem has one, ends the episode."""
 
     @property
+    def lasting_slots(self) -> bool:
+        """Whether a slot stands for the same item through a whole episode."""
+
+    @property
     def max_steps(self) -> int:
         """No episode is longer."""
 

@@ -24,6 +24,7 @@ class State(NamedTuple):
 class Toy:
     steps: int = 6
     single: bool = False
+    lasting_slots: bool = True
 
     @property
     def sizes(self):

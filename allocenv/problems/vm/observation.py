@@ -27,7 +27,7 @@ SLOT_FEATURES = (
     "left over of its second cell, or the largest of the other cells",
     "chunks won at its machine when it leaves, / 2",
     "left over of its cell once it has left",
-    "fewest further VMs to leave its cell until the next chunk is whole, / 4 (1: never)",
+    "fewest further VMs to leave its cell until the next chunk is whole, / 8 (1: never)",
     "free share of its cell",
     "share of its cell's second resource that it takes",
     "has migrated in this episode",
@@ -41,7 +41,7 @@ BIN_FEATURES = (
     "free share",
     "whole chunks as a share of those in its capacity",
     "VMs / 16",
-    "fewest VMs to leave one of its cells until a chunk more is whole, / 4 (1: never)",
+    "fewest VMs to leave one of its cells until a chunk more is whole, / 8 (1: never)",
     "free share of the second resource",
     "active",
     "emptied",
@@ -67,11 +67,11 @@ PLACEMENT_FEATURES = (
     "on its own machine",
     "free share of the target cell after",
     "largest left over of the machine's other cells",
-    "fewest VMs to leave the target cell until a chunk more is whole, / 4 (1: never)",
+    "fewest VMs to leave the target cell until a chunk more is whole, / 8 (1: never)",
     "the machine is empty",
     "free share of the target cell's second resource after",
 )
-NEVER = 4  # "fewest VMs to leave": this many or more
+NEVER = 8  # "fewest VMs to leave": this many or more
 
 
 class Features(NamedTuple):
@@ -160,24 +160,23 @@ def fewest_leavers(rules, s, b, k, pm, but):
         have += a.demand[b, a.shape_of[b, but], a.variant_of[b, but], r] % x
         if have >= x:
             have -= x
-    top0 = top1 = top2 = 0
-    vm = a.first_held[b, pm]
-    while vm != NOBODY:
-        if vm != but and s.movable[b, vm]:
-            size = a.demand[b, a.shape_of[b, vm], a.variant_of[b, vm], r] % x
-            if size > top0:
-                top0, top1, top2 = size, top0, top1
-            elif size > top1:
-                top1, top2 = size, top1
-            elif size > top2:
-                top2 = size
-        vm = a.next_held[b, vm]
-    if have + top0 >= x:
-        return 1
-    if have + top0 + top1 >= x:
-        return 2
-    if have + top0 + top1 + top2 >= x:
-        return 3
+    last_size, last_vm = x, NOBODY  # the VM that left last
+    for n in range(1, NEVER):
+        size, leaver = 0, NOBODY
+        vm = a.first_held[b, pm]
+        while vm != NOBODY:
+            if vm != but and s.movable[b, vm]:
+                its = a.demand[b, a.shape_of[b, vm], a.variant_of[b, vm], r] % x
+                after_last = its < last_size or (its == last_size and vm > last_vm)
+                if after_last and (its > size or (its == size and vm < leaver)):
+                    size, leaver = its, vm
+            vm = a.next_held[b, vm]
+        if leaver == NOBODY:
+            return NEVER
+        have += size
+        if have >= x:
+            return n
+        last_size, last_vm = size, leaver
     return NEVER
 
 

@@ -102,6 +102,10 @@ class VM:
         return self.shape.vms, 0
 
     @property
+    def lasting_slots(self) -> bool:
+        return True
+
+    @property
     def max_steps(self) -> int:
         return self.max_moves
 

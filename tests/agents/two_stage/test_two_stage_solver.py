@@ -4,6 +4,7 @@ from time import perf_counter
 
 import numpy as np
 import pytest
+import torch
 
 from allocenv.agents.two_stage import solver as module
 from allocenv.agents.two_stage.decoding import TwoStagePolicy
@@ -20,13 +21,15 @@ def instance(problem):
 
 
 def greedy_episode(problem, instance, network):
-    """Every action of the greedy trajectory and the objective along it."""
+    """Every action of the trajectory that is greedy and acts on no item twice, and the objective along it."""
     actions, policy = [], TwoStagePolicy(network)
+    policy.barred = np.zeros((1, problem.sizes.slots), np.bool_)
     batch = module.Batch(problem, 1)
     batch.load([instance])
     for _ in range(problem.max_steps):
         actions.append(policy(batch)[0])
         outcome = batch.step(actions[-1][None])
+        policy.barred[0, actions[-1][0]] = actions[-1][0] != problem.stop[0]
         if outcome.terminated[0] or outcome.truncated[0]:
             break
     return np.array(actions), replay(problem, instance, np.array(actions)).costs
@@ -39,6 +42,18 @@ def test_a_trajectory_is_cut_where_it_stood_best(problem, network, seed):
     objective, taken = trajectory(network, problem, instance, 1, None, lambda: False)
     assert objective == costs.min()
     assert np.array_equal(taken, actions[: int(costs.argmin())])
+
+
+def test_no_item_is_acted_on_twice(problem, instance, network, monkeypatch):
+    slots, step = [], module.Batch.step
+    monkeypatch.setattr(
+        module.Batch, "step", lambda self, actions: (slots.append(actions[:, 0].copy()), step(self, actions))[1]
+    )
+    trajectory(network, problem, instance, 8, torch.Generator().manual_seed(0), lambda: False)
+    for row in np.array(slots).T:
+        acted_on = row[row != problem.stop[0]].tolist()
+        assert len(set(acted_on)) == len(acted_on)
+    assert len(slots) == problem.max_steps
 
 
 def test_the_plan_leads_to_the_objective_it_states(problem, instance, network):
