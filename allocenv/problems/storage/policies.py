@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from allocenv.problems.storage.baselines.archivist import archivist
+from allocenv.problems.storage.baselines.cached import STYLES, Cached
 from allocenv.problems.storage.baselines.clairvoyant import belady, cost_aware
 from allocenv.problems.storage.baselines.frequency import hps, lfu_migration
 from allocenv.problems.storage.baselines.hot_cold import tuned_cde
@@ -24,11 +25,16 @@ class Line(NamedTuple):
     make: Callable[[Trace, System, int], Replayer]  # for a trace, a system, and a seed
 
 
+def _cached(name: str) -> Line:
+    return Line(f"every page to the fastest device, {STYLES[name]}", lambda _, __, seed: Cached(name, seed))
+
+
 POLICIES: dict[str, Line] = {
     "slow_only": Line("every page stays on the slowest device", lambda *_: Fixed(STAY)),
     "lru": Line("every page to the fastest device, least recently used out", lambda *_: Selective(Admission())),
     "lru_p05": Line("LRU, 5 % of the requests admitted at random", lambda *_: Selective(Admission(probability=0.05))),
     "lru_4hit": Line("LRU, admitted after 4 hits", lambda *_: Selective(Admission(hits=4))),
+    **{name: _cached(name) for name in STYLES},
     "tuned_lru": Line("selective LRU: the best setting on the first half", tuned_before),
     "cde": Line("hot or random writes up, cold sequential ones down", lambda t, system, _: tuned_cde(t, system)),
     "hps": Line("by epochs: pages used above a threshold", lambda trace, *_: hps(trace)),
