@@ -16,7 +16,8 @@ NOBODY = -1
 
 
 class ResourceState(NamedTuple):
-    """The resource state of B instances, written in place and only by `place`, `remove`, `move` and `touch`.
+    """The resource state of B instances, written in place and only by `place`, `remove`, `move`, `touch`
+    and `touch_last`.
 
     Rows may hold fewer than M items, N bins and K shapes: `n_items`, `n_bins` count the real ones.
     `first_held`, `next_held`, `prev_held`, `last_held` link the items of each bin, the one placed or touched
@@ -136,6 +137,19 @@ def touch(s, b, item):
     if s.first_held[b, dest] != item:
         _unlink(s, b, item, dest)
         _link(s, b, item, dest)
+
+
+@inlined
+def touch_last(s, b, item):
+    """Bring a placed item to the end of its bin's list."""
+    dest = s.bin_of[b, item]
+    tail = s.last_held[b, dest]
+    if tail != item:
+        _unlink(s, b, item, dest)
+        s.next_held[b, tail] = item
+        s.prev_held[b, item] = tail
+        s.next_held[b, item] = NOBODY
+        s.last_held[b, dest] = item
 
 
 @inlined

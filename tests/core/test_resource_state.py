@@ -17,9 +17,11 @@ from allocenv.core.resource_state import (
     place,
     remove,
     touch,
+    touch_last,
 )
 
 RESOURCES, BINS, ITEMS = 2, 3, 4
+TOUCHES = ("no", "front", "end")
 
 
 def build(capacities, demands, shapes):
@@ -44,15 +46,19 @@ amounts = st.lists(st.integers(0, 5), min_size=RESOURCES, max_size=RESOURCES)
     demands=st.lists(st.lists(amounts, min_size=1, max_size=2), min_size=2, max_size=2),
     shapes=st.lists(st.integers(0, 1), min_size=ITEMS, max_size=ITEMS),
     tries=st.lists(
-        st.tuples(st.integers(0, ITEMS - 1), st.integers(0, BINS - 1), st.integers(0, 1), st.booleans()), max_size=12
+        st.tuples(st.integers(0, ITEMS - 1), st.integers(0, BINS - 1), st.integers(0, 1), st.sampled_from(TOUCHES)),
+        max_size=12,
     ),
 )
 def test_any_sequence_of_moves_goes_as_in_the_twin(capacities, demands, shapes, tries):
     state, twin = build(capacities, demands, shapes), Twin(capacities, demands, shapes)
     for item, bin_, variant, touching in tries:
-        if touching and item in twin.held:
+        if touching == "front" and item in twin.held:
             twin.touch(item)
             touch(state, 1, item)
+        if touching == "end" and item in twin.held:
+            twin.touch_last(item)
+            touch_last(state, 1, item)
         allowed = twin.fits(item, bin_, variant)
         assert fits(state, 1, item, bin_, variant) == allowed
         if not allowed:
@@ -90,6 +96,14 @@ def placed():
     place(state, 1, 0, 0, 0)
     place(state, 1, 1, 0, 0)
     return state
+
+
+def test_an_item_touched_last_ends_its_list():
+    state = placed()
+    assert linked(state, 0) == [1, 0]
+    touch_last(state, 1, 1)
+    check(state, 1)
+    assert linked(state, 0) == [0, 1]
 
 
 def test_removing_an_item_frees_its_bin():

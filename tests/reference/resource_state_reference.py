@@ -29,6 +29,9 @@ class Twin:
     def touch(self, item):
         self.place(item, *self.held[item])
 
+    def touch_last(self, item):
+        self.held = {item: self.held.pop(item), **self.held}
+
     def latest_first(self, bin_):
         return [i for i, (b, _) in reversed(self.held.items()) if b == bin_]
 

@@ -24,6 +24,7 @@ from allocenv.core.resource_state import (
     move,
     place,
     touch,
+    touch_last,
 )
 from allocenv.problems.storage.rules import CHARGED, FREE, WEAR_CREDIT_US
 
@@ -169,20 +170,13 @@ def serve(x, rules, s, b, target, spare=0):
     """
     t = s.at[b]
     first, n, op = x.first[t], x.pages[t], WRITE if x.write[t] else READ
-    s.clock[b] = x.time[t] * rules.us_per_tick if rules.open_loop else s.done[b]
-    s.last_evictions[b] = 0
-    s.last_eviction_us[b] = 0.0
+    _come(x, rules, s, b, t)
     if target != STAY:
         while not may_target(rules, s, b, target, n):
             target += 1
     if op == WRITE and target == STAY and not _may_write_in_place(rules, s, b, first, n):
         target = rules.capacity.size - 1
-    for page in range(first, first + n):
-        s.accesses[b, page] += 1
-        s.last_access[b, page] = t
-        s.fast_pages[b] += s.alloc.bin_of[b, page] == 0
-        touch(s.alloc, b, page)
-    s.pages[b] += n
+    _touch(s, b, first, n, t)
     redirected = op == WRITE and target != STAY
     if redirected:
         finish = _queue(x, rules, s, b, target, WRITE, first, n)
@@ -196,6 +190,74 @@ def serve(x, rules, s, b, target, spare=0):
             _arrive(s, b, first, n, target, t)
         else:
             moving += _bring(x, rules, s, b, first, n, target, t, finish)
+    return _leave(rules, s, b, t, n, op, finish, moving)
+
+
+@inlined
+def serve_by_page(x, rules, s, b, target, leaving, n_leaving):
+    """Serve the next request with a target device (or STAY) for each of its pages; its latency.
+
+    As `serve`, with an I/O for every run of pages of one target.
+
+    Args:
+        x, rules, s, b: trace, rules, state and its row.
+        target: [>= pages of the request]  where each page goes; STAY becomes where the page is, a target that
+            may not be written the next slower one that can take the request. No device gets more than it holds.
+        leaving: pages that leave first where room is made, in this order; none of the request itself.
+        n_leaving: how many.
+    """
+    t = s.at[b]
+    first, n, op = x.first[t], x.pages[t], WRITE if x.write[t] else READ
+    _come(x, rules, s, b, t)
+    for k in range(n):
+        here = s.alloc.bin_of[b, first + k]
+        if target[k] == STAY:
+            target[k] = here
+        if (op == WRITE or target[k] != here) and not may_write(rules, s, b, target[k], n):
+            target[k] += 1
+            while not may_target(rules, s, b, target[k], n):
+                target[k] += 1
+    _touch(s, b, first, n, t)
+    for k in range(n_leaving - 1, -1, -1):
+        touch_last(s.alloc, b, leaving[k])
+    if op == WRITE:
+        finish = _write_by_page(x, rules, s, b, target, first, n)
+    else:
+        finish = _serve_in_place(x, rules, s, b, first, n, op)
+    moving, evicting = 0.0, 0.0
+    for device in range(rules.capacity.size - 1, -1, -1):  # what goes down frees room above
+        missing = 0
+        for k in range(n):
+            missing += target[k] == device and s.alloc.bin_of[b, first + k] != device
+        if missing > 0:
+            evicting += _make_room(x, rules, s, b, device, missing, finish)
+            moving += _bring_by_page(x, rules, s, b, target, first, n, op, device, t, finish)
+    s.last_eviction_us[b] = evicting
+    return _leave(rules, s, b, t, n, op, finish, moving + evicting)
+
+
+@inlined
+def _come(x, rules, s, b, t):
+    """The request arrives."""
+    s.clock[b] = x.time[t] * rules.us_per_tick if rules.open_loop else s.done[b]
+    s.last_evictions[b] = 0
+    s.last_eviction_us[b] = 0.0
+
+
+@inlined
+def _touch(s, b, first, n, t):
+    """Count the request's access to its pages."""
+    for page in range(first, first + n):
+        s.accesses[b, page] += 1
+        s.last_access[b, page] = t
+        s.fast_pages[b] += s.alloc.bin_of[b, page] == 0
+        touch(s.alloc, b, page)
+    s.pages[b] += n
+
+
+@inlined
+def _leave(rules, s, b, t, n, op, finish, moving):
+    """The request is done; its latency."""
     if rules.accounting == CHARGED:
         finish += moving
     latency = finish - s.clock[b]
@@ -206,6 +268,35 @@ def serve(x, rules, s, b, target, spare=0):
     s.baseline[b] += rules.timing.first[op, 0] + (n - 1) * rules.timing.further[op, 0]
     s.last_latency[b] = latency
     return latency
+
+
+@inlined
+def _write_by_page(x, rules, s, b, target, first, n):
+    """An I/O for every run of pages that go to one device; when the last one is done."""
+    finish = s.clock[b]
+    run = 0
+    for k in range(1, n + 1):
+        if k == n or target[k] != target[run]:
+            finish = max(finish, _queue(x, rules, s, b, target[run], WRITE, first + run, k - run))
+            run = k
+    return finish
+
+
+@inlined
+def _bring_by_page(x, rules, s, b, target, first, n, op, device, t, now):
+    """Let the pages that go to one device live there; where they were read, write them first; its time."""
+    moving = 0.0
+    length = 0
+    for k in range(n + 1):
+        if k < n and target[k] == device and s.alloc.bin_of[b, first + k] != device:
+            _relocate(s, b, first + k, device, t)
+            length += 1
+        elif length > 0:
+            if op == READ:
+                s.written[b, device] += length
+                moving += _move_io(x, rules, s, b, device, WRITE, first + k - length, length, now)
+            length = 0
+    return moving
 
 
 @inlined

@@ -3,7 +3,15 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from allocenv.problems.storage.baselines.archivist import archivist
+from allocenv.problems.storage.baselines.cached import STYLES, Cached
+from allocenv.problems.storage.baselines.clairvoyant import belady, cost_aware
+from allocenv.problems.storage.baselines.frequency import hps, lfu_migration
+from allocenv.problems.storage.baselines.hot_cold import tuned_cde
+from allocenv.problems.storage.baselines.k_svm import k_svm
+from allocenv.problems.storage.baselines.rnn_hss import rnn_hss
 from allocenv.problems.storage.baselines.selective import Admission, Fixed, Selective
+from allocenv.problems.storage.baselines.tuning import hindsight_tuned, tuned_before
 from allocenv.problems.storage.dynamics import STAY
 from allocenv.problems.storage.rules import System
 from allocenv.problems.storage.simulation import Replayer
@@ -17,9 +25,27 @@ class Line(NamedTuple):
     make: Callable[[Trace, System, int], Replayer]  # for a trace, a system, and a seed
 
 
+def _cached(name: str) -> Line:
+    return Line(f"every page to the fastest device, {STYLES[name]}", lambda _, __, seed: Cached(name, seed))
+
+
 POLICIES: dict[str, Line] = {
     "slow_only": Line("every page stays on the slowest device", lambda *_: Fixed(STAY)),
     "lru": Line("every page to the fastest device, least recently used out", lambda *_: Selective(Admission())),
     "lru_p05": Line("LRU, 5 % of the requests admitted at random", lambda *_: Selective(Admission(probability=0.05))),
     "lru_4hit": Line("LRU, admitted after 4 hits", lambda *_: Selective(Admission(hits=4))),
+    **{name: _cached(name) for name in STYLES},
+    "tuned_lru": Line("selective LRU: the best setting on the first half", tuned_before),
+    "cde": Line("hot or random writes up, cold sequential ones down", lambda t, system, _: tuned_cde(t, system)),
+    "hps": Line("by epochs: pages used above a threshold", lambda trace, *_: hps(trace)),
+    "lfu_migration": Line("by epochs: the 1024 most used of the slower device", lambda trace, *_: lfu_migration(trace)),
+    "archivist": Line("by epochs: pages a neural network calls hot", lambda trace, _, seed: archivist(trace, seed)),
+    "k_svm": Line("by epochs: pages a support vector machine calls hot", lambda trace, _, seed: k_svm(trace, seed)),
+    "rnn_hss": Line("by epochs: pages an LSTM expects to be used most", lambda trace, _, seed: rnn_hss(trace, seed)),
+    "oracle_tuned_lru": Line("selective LRU: the best setting on the half it is judged on", hindsight_tuned),
+    "oracle_belady": Line("the future known: the pages used next, others refused", lambda trace, *_: belady(trace)),
+    "oracle_cost_aware": Line(
+        "the same, for pages used often enough to pay for their move; tuned on the half it is judged on",
+        lambda trace, system, _: cost_aware(trace, system),
+    ),
 }
