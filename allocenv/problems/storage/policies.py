@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 from allocenv.problems.storage.baselines.selective import Admission, Fixed, Selective
 from allocenv.problems.storage.dynamics import STAY
+from allocenv.problems.storage.online.harmonia import Harmonia
+from allocenv.problems.storage.online.sibyl import Sibyl
 from allocenv.problems.storage.rules import System
 from allocenv.problems.storage.simulation import Replayer
 from allocenv.problems.storage.trace import Trace
@@ -22,4 +24,6 @@ POLICIES: dict[str, Line] = {
     "lru": Line("every page to the fastest device, least recently used out", lambda *_: Selective(Admission())),
     "lru_p05": Line("LRU, 5 % of the requests admitted at random", lambda *_: Selective(Admission(probability=0.05))),
     "lru_4hit": Line("LRU, admitted after 4 hits", lambda *_: Selective(Admission(hits=4))),
+    "sibyl": Line("Sibyl (ISCA 2022): C51 chooses each request's device, learning online", Sibyl),
+    "harmonia": Line("Harmonia (2025): one Q-network places, one migrates, learning online", Harmonia),
 }
