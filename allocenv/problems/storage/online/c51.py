@@ -1,13 +1,13 @@
 """Categorical Q-learning: the return of an action as probabilities of 51 values (Bellemare et al. 2017)."""
 
-from math import exp, log
+from math import log
 
 import numpy as np
 
 from allocenv.core.arrays import Array
 from allocenv.core.kernel import inlined, kernel
 from allocenv.problems.storage.online.learner import decide, drawn, outputs_begin, run_training
-from allocenv.problems.storage.online.network import adam, backward
+from allocenv.problems.storage.online.network import adam, backward, exponential
 
 ATOMS = 51
 
@@ -18,43 +18,41 @@ def atom_scratch() -> Array:
 
 
 @inlined
-def expected(h, begin):
-    """Expected return, as a share of the highest, of the action whose logits begin at h[begin]."""
-    top = h[begin]
-    for k in range(1, ATOMS):
-        top = max(top, h[begin + k])
+def expected(h, begin, out):
+    """Expected return, as a share of the highest, of the action whose logits begin at h[begin]; uses out[0]."""
+    logits, parts = h[begin : begin + ATOMS], out[0]
+    for k in range(ATOMS):
+        parts[k] = exponential(logits[k])
     total = weighted = 0.0
     for k in range(ATOMS):
-        p = exp(h[begin + k] - top)
-        total += p
-        weighted += k * p
+        total += parts[k]
+        weighted += k * parts[k]
     return weighted / (total * (ATOMS - 1))
 
 
 @inlined
-def best_by_expectation(a):
+def best_by_expectation(a, atoms):
     """The action of the highest expected return, from the logits in `a.h`; the faster device of equal ones."""
     begin = outputs_begin(a)
     best, highest = 0, -1.0
     for action in range((a.h.size - begin) // ATOMS):
-        value = expected(a.h, begin + action * ATOMS)
+        value = expected(a.h, begin + action * ATOMS, atoms)
         if value > highest:
             best, highest = action, value
     return best
 
 
 @inlined
-def softmax(h, begin, out, row):
-    """Probabilities of the logits that begin at h[begin]; writes out[row, :]."""
-    top = h[begin]
-    for k in range(1, ATOMS):
-        top = max(top, h[begin + k])
+def softmax(h, begin, out):
+    """Probabilities of the logits that begin at h[begin]; writes out[0]. Logits stay far below 690."""
+    logits, parts = h[begin : begin + ATOMS], out[0]
     total = 0.0
     for k in range(ATOMS):
-        out[row, k] = exp(h[begin + k] - top)
-        total += out[row, k]
+        parts[k] = exponential(logits[k])
     for k in range(ATOMS):
-        out[row, k] /= total
+        total += parts[k]
+    for k in range(ATOMS):
+        parts[k] /= total
 
 
 @kernel
@@ -80,11 +78,11 @@ def learn_c51(a, m, atoms, gamma, highest, rate, batch, random):
     for _ in range(batch):
         i = drawn(m, random)
         decide(a, m.next_bins[i])
-        softmax(a.h, begin + best_by_expectation(a) * ATOMS, atoms, 0)
+        softmax(a.h, begin + best_by_expectation(a, atoms) * ATOMS, atoms)
         project(m.reward[i], gamma, highest, atoms)
         run_training(a, m.bins[i])
         lo = m.action[i] * ATOMS
-        softmax(a.h, begin + lo, atoms, 0)
+        softmax(a.h, begin + lo, atoms)
         for k in range(ATOMS):
             loss -= atoms[1, k] * log(atoms[0, k] + 1e-30)
             a.delta[begin + lo + k] = (atoms[0, k] - atoms[1, k]) / batch

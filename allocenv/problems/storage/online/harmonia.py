@@ -146,7 +146,7 @@ class Harmonia:
 
     def _learn(self) -> None:
         for how, agent in zip(self.learning, (self.state.placement, self.state.migration), strict=True):
-            if agent.memory.count[0] >= 2:
+            if how.batches and agent.memory.count[0] >= 2:
                 for _ in range(how.batches):
                     learn_q(agent.learner, agent.memory, how.gamma, how.learning_rate, how.batch, self.state.random)
                 take_over(agent.learner)

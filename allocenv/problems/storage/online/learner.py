@@ -131,13 +131,13 @@ def outputs_begin(a):
 def decide(a, bins):
     """Run the deciding network on binned features; its outputs stand at the end of `a.h`."""
     o, units = a.sizes[0], a.sizes[1]
-    row = a.offset[0] + bins[0]
+    sums, row = a.z[o : o + units], a.rows[a.offset[0] + bins[0]]
     for k in range(units):
-        a.z[o + k] = a.rows[row, k]
+        sums[k] = row[k]
     for f in range(1, bins.size):
-        row = a.offset[f] + bins[f]
+        row = a.rows[a.offset[f] + bins[f]]
         for k in range(units):
-            a.z[o + k] += a.rows[row, k]
+            sums[k] += row[k]
     activate(a.z, a.h, o, units)
     propagate(a.sizes, a.acting, a.z, a.h, 1)
 

@@ -144,20 +144,20 @@ def _add_cold(rules, s, b, a):
 @inlined
 def _add_hot(s, b, a):
     """Pages of the queue that are still on slower devices, the most often accessed first, of equal ones the latest."""
-    while a.size[0] < CANDIDATES:
-        best = NOBODY
-        for k in range(1, QUEUE + 1):
-            page = a.queue[(a.queued[0] - k) % QUEUE]
-            if page == NOBODY or s.alloc.bin_of[b, page] == 0:
-                continue
-            if best != NOBODY and s.accesses[b, page] <= s.accesses[b, best]:
-                continue
-            if not _chosen(a, page):
-                best = page
-        if best == NOBODY:
-            return
-        a.page[a.size[0]] = best
-        a.size[0] += 1
+    begin = a.size[0]
+    for k in range(1, QUEUE + 1):
+        page = a.queue[(a.queued[0] - k) % QUEUE]
+        if page == NOBODY or s.alloc.bin_of[b, page] == 0 or _chosen(a, page):
+            continue
+        if a.size[0] < CANDIDATES:
+            a.size[0] += 1
+        elif s.accesses[b, page] <= s.accesses[b, a.page[CANDIDATES - 1]]:
+            continue
+        place = a.size[0] - 1
+        while place > begin and s.accesses[b, page] > s.accesses[b, a.page[place - 1]]:
+            a.page[place] = a.page[place - 1]
+            place -= 1
+        a.page[place] = page
 
 
 @inlined

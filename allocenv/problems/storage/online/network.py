@@ -4,7 +4,7 @@ Weights lie layer by layer: a layer's matrix by input and then output, then its 
 every layer, `h` what leaves it; both begin with the inputs. The last layer is linear.
 """
 
-from math import exp, sqrt
+from math import sqrt
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from allocenv.core.arrays import Array, LongArray
 from allocenv.core.kernel import inlined, kernel
 
 BETA_MEAN, BETA_SQUARE, EPSILON = 0.9, 0.999, 1e-8  # Adam (Kingma and Ba 2015), its own defaults
+
+LOG2_E, LN_2 = 1.4426950408889634, 0.6931471805599453
+ROUND = 1.5 * 2.0**52  # a float this large has no fraction, and its lowest bits count ones
 
 
 def glorot(sizes: LongArray, rng: np.random.Generator) -> Array:
@@ -24,23 +27,36 @@ def glorot(sizes: LongArray, rng: np.random.Generator) -> Array:
 
 
 @inlined
+def exponential(x):
+    """e**x to 11 digits, of x cut to -690..690; unlike `math.exp` a loop of it compiles to vector instructions."""
+    x = min(max(x, -690.0), 690.0)
+    shifted = x * LOG2_E + ROUND
+    r = x - (shifted - ROUND) * LN_2  # |r| <= ln(2) / 2: Taylor
+    high = 1 / 120 + r * (1 / 720 + r * (1 / 5040 + r * (1 / 40320 + r / 362880)))
+    bits = (np.float64(shifted).view(np.int64) + 1023) << 52
+    return np.int64(bits).view(np.float64) * (1.0 + r * (1.0 + r * (1 / 2 + r * (1 / 6 + r * (1 / 24 + r * high)))))
+
+
+@inlined
 def affine(weights, w, h, i, n_in, z, o, n_out):
     """Sums of one layer, whose weights begin at `w`: inputs h[i:], outputs z[o:]."""
-    bias = w + n_in * n_out
+    out = z[o : o + n_out]
+    bias = weights[w + n_in * n_out : w + (n_in + 1) * n_out]
     for k in range(n_out):
-        z[o + k] = weights[bias + k]
+        out[k] = bias[k]
     for j in range(n_in):
         value = h[i + j]
-        row = w + j * n_out
+        row = weights[w + j * n_out : w + (j + 1) * n_out]
         for k in range(n_out):
-            z[o + k] += value * weights[row + k]
+            out[k] += value * row[k]
 
 
 @inlined
 def activate(z, h, o, n):
     """Swish (Ramachandran et al. 2017): z * sigmoid(z)."""
+    sums, out = z[o : o + n], h[o : o + n]
     for k in range(n):
-        h[o + k] = z[o + k] / (1.0 + exp(-z[o + k]))
+        out[k] = sums[k] / (1.0 + exponential(-sums[k]))
 
 
 @inlined
@@ -79,13 +95,16 @@ def backward(sizes, weights, z, h, delta, gradient, lo, hi):
         begin, end = (lo, hi) if layer == sizes.size - 2 else (0, n_out)
         for k in range(begin, end):
             gradient[w + n_in * n_out + k] += delta[o + k]
+        above = delta[o + begin : o + end]
         for j in range(n_in):
             row = w + j * n_out
-            back = 0.0
-            for k in range(begin, end):
-                gradient[row + k] += h[i + j] * delta[o + k]
-                back += weights[row + k] * delta[o + k]
-            gate = 1.0 / (1.0 + exp(-z[i + j]))
+            slope, row_weights = gradient[row + begin : row + end], weights[row + begin : row + end]
+            value, back = h[i + j], 0.0
+            for k in range(end - begin):
+                slope[k] += value * above[k]
+            for k in range(end - begin):
+                back += row_weights[k] * above[k]
+            gate = 1.0 / (1.0 + exponential(-z[i + j]))
             delta[i + j] = back * gate * (1.0 + z[i + j] * (1.0 - gate))
         o = i
 
@@ -94,9 +113,10 @@ def backward(sizes, weights, z, h, delta, gradient, lo, hi):
 def adam(weights, gradient, mean, square, steps, rate):
     """One step of Adam down the gradient, which it clears."""
     steps[0] += 1
-    rate *= sqrt(1.0 - BETA_SQUARE ** steps[0]) / (1.0 - BETA_MEAN ** steps[0])
+    rate /= 1.0 - BETA_MEAN ** steps[0]
+    grown = sqrt(1.0 - BETA_SQUARE ** steps[0])
     for i in range(weights.size):
         mean[i] += (1.0 - BETA_MEAN) * (gradient[i] - mean[i])
         square[i] += (1.0 - BETA_SQUARE) * (gradient[i] * gradient[i] - square[i])
-        weights[i] -= rate * mean[i] / (sqrt(square[i]) + EPSILON)
+        weights[i] -= rate * mean[i] / (sqrt(square[i]) / grown + EPSILON)
         gradient[i] = 0.0

@@ -71,7 +71,7 @@ def replay_sibyl(x, rules, s, b, agent, epsilon, gamma, latency, n):
             action = next_bits(random) % rules.capacity.size
         else:
             decide(agent.learner, bins)
-            action = best_by_expectation(agent.learner)
+            action = best_by_expectation(agent.learner, agent.atoms)
         latency[i] = serve(x, rules, s, b, action)
         remember(agent.memory, bins, action, reward_of(rules, s, b, gamma))
 
@@ -106,7 +106,8 @@ class Sibyl:
         how, (learner, memory, atoms, _, random) = self.learning, self.state
         for _ in range(how.batches):
             learn_c51(learner, memory, atoms, how.gamma, HIGHEST, how.learning_rate, how.batch, random)
-        take_over(learner)
+        if how.batches:
+            take_over(learner)
 
     def state_dict(self) -> dict[str, Array]:
         """Everything learnt and remembered, by name."""
