@@ -98,7 +98,9 @@ class Sibyl:
             until_learning = how.period - int(self.state.memory.count[0]) % how.period
             count = min(until_learning, end - run.at)
             latency = run.next_latencies(count)
-            replay_sibyl(run.trace.requests, run.rules, run.state, 0, self.state, how.epsilon, how.gamma, latency, count)
+            replay_sibyl(
+                run.trace.requests, run.rules, run.state, 0, self.state, how.epsilon, how.gamma, latency, count
+            )
             if count == until_learning:
                 self._learn()
 
