@@ -1,5 +1,7 @@
 """Sibyl's decision and reward, one request at a time, written from the paper with numpy matrices."""
 
+from itertools import pairwise
+
 import numpy as np
 
 ATOMS = 51
@@ -18,7 +20,7 @@ class SlowSibyl:
 
     def __init__(self, sizes, weights, levels):
         self.levels, self.layers, w = levels, [], 0
-        for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+        for n_in, n_out in pairwise(sizes):
             matrix = weights[w : w + n_in * n_out].reshape(n_in, n_out)
             self.layers.append((matrix, weights[w + n_in * n_out : w + (n_in + 1) * n_out]))
             w += (n_in + 1) * n_out

@@ -145,11 +145,13 @@ class Harmonia:
                 self._learn()
 
     def _learn(self) -> None:
-        for how, agent in zip(self.learning, (self.state.placement, self.state.migration), strict=True):
-            if how.batches and agent.memory.count[0] >= 2:
+        place, moves = self.state.placement, self.state.migration
+        agents = ((place.learner, place.memory), (moves.learner, moves.memory))
+        for how, (learner, memory) in zip(self.learning, agents, strict=True):
+            if how.batches and memory.written[0] >= 2:
                 for _ in range(how.batches):
-                    learn_q(agent.learner, agent.memory, how.gamma, how.learning_rate, how.batch, self.state.random)
-                take_over(agent.learner)
+                    learn_q(learner, memory, how.gamma, how.learning_rate, how.batch, self.state.random)
+                take_over(learner)
 
     def state_dict(self) -> dict[str, Array]:
         """Everything learnt and remembered, by name."""

@@ -70,7 +70,7 @@ class Memory(NamedTuple):
     action: LongArray  # [R]
     reward: Array  # [R]
     next_bins: Array  # [R, F] uint8
-    count: LongArray  # [1]  ever written
+    written: LongArray  # [1]  how many ever
 
 
 def empty_learner(levels: LongArray, hidden: tuple[int, ...], outputs: int, rng: np.random.Generator) -> Learner:
@@ -103,7 +103,7 @@ def empty_memory(entries: int, features: int) -> Memory:
         action=np.zeros(entries, np.int64),
         reward=np.zeros(entries),
         next_bins=np.zeros((entries, features), np.uint8),
-        count=np.zeros(1, np.int64),
+        written=np.zeros(1, np.int64),
     )
 
 
@@ -160,15 +160,15 @@ def uniform(random):
 def drawn(m, random):
     """The place of a random experience whose next observation is known. There must be two in the memory."""
     entries = m.action.size
-    known = min(m.count[0], entries) - 1
-    return (m.count[0] - 2 - next_bits(random) % known) % entries
+    known = min(m.written[0], entries) - 1
+    return (m.written[0] - 2 - next_bits(random) % known) % entries
 
 
 @inlined
 def complete(m, bins):
     """Tell the newest experience what was observed next."""
-    if m.count[0] > 0:
-        newest = (m.count[0] - 1) % m.action.size
+    if m.written[0] > 0:
+        newest = (m.written[0] - 1) % m.action.size
         for f in range(bins.size):
             m.next_bins[newest, f] = bins[f]
 
@@ -176,8 +176,8 @@ def complete(m, bins):
 @inlined
 def remember(m, bins, action, reward):
     """Write an experience over the oldest one."""
-    i = m.count[0] % m.action.size
+    i = m.written[0] % m.action.size
     for f in range(bins.size):
         m.bins[i, f] = bins[f]
     m.action[i], m.reward[i] = action, reward
-    m.count[0] += 1
+    m.written[0] += 1

@@ -4,6 +4,7 @@ Weights lie layer by layer: a layer's matrix by input and then output, then its 
 every layer, `h` what leaves it; both begin with the inputs. The last layer is linear.
 """
 
+from itertools import pairwise
 from math import sqrt
 
 import numpy as np
@@ -20,7 +21,7 @@ ROUND = 1.5 * 2.0**52  # a float this large has no fraction, and its lowest bits
 def glorot(sizes: LongArray, rng: np.random.Generator) -> Array:
     """Random weights [W], uniform (Glorot and Bengio 2010); biases of zero."""
     parts = []
-    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for n_in, n_out in pairwise(sizes):
         bound = np.sqrt(6 / (n_in + n_out))
         parts += [rng.uniform(-bound, bound, n_in * n_out), np.zeros(n_out)]
     return np.concatenate(parts)

@@ -9,6 +9,7 @@ read from the idle fastest device gives 1 - gamma, hence returns from 0 to 1, th
 actions begin near its middle. Adam; Glorot's initial weights; the deciding network is the target network.
 """
 
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -37,6 +38,7 @@ from allocenv.problems.storage.simulation import Simulation
 from allocenv.problems.storage.trace import Trace
 
 PUBLISHED = Learning(hidden=(20, 30), gamma=0.9, learning_rate=1e-4)
+TENFOLD = replace(PUBLISHED, learning_rate=1e-3)  # the published rate is slow on traces of 10**5 requests
 PENALTY = 0.001  # of the reward, for each microsecond of eviction (section 5, reward)
 HIGHEST = 1.0  # return
 
@@ -95,7 +97,7 @@ class Sibyl:
         """Serve the next n requests, and learn every period."""
         how, end = self.learning, run.at + n
         while run.at < end:
-            until_learning = how.period - int(self.state.memory.count[0]) % how.period
+            until_learning = how.period - int(self.state.memory.written[0]) % how.period
             count = min(until_learning, end - run.at)
             latency = run.next_latencies(count)
             replay_sibyl(

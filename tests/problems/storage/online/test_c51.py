@@ -1,5 +1,7 @@
 """Projection onto the atoms, and the loss of categorical Q-learning."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -44,7 +46,7 @@ def test_a_step_goes_down_the_gradient_of_the_cross_entropy():
     learner = empty_learner(sibyl_levels(2), (20, 30), 2 * ATOMS, np.random.default_rng(1))
     memory, atoms = empty_memory(2, 6), atom_scratch()
     memory.bins[:], memory.next_bins[:] = [1, 1, 30, 10, 0, 1], [2, 0, 5, 40, 0, 0]
-    memory.action[:], memory.reward[:], memory.count[0] = 1, 0.05, 2
+    memory.action[:], memory.reward[:], memory.written[0] = 1, 0.05, 2
     before = learner.training.copy()
     loss = learn_c51(learner, memory, atoms, 0.9, 1.0, 1e-3, 4, seeded(0))
 
@@ -52,7 +54,7 @@ def test_a_step_goes_down_the_gradient_of_the_cross_entropy():
 
     def logits(bins):
         h, w = torch.tensor(bins / (learner.levels - 1)), 0
-        for n_in, n_out in zip(learner.sizes[:-1], learner.sizes[1:], strict=True):
+        for n_in, n_out in pairwise(learner.sizes):
             matrix = weights[w : w + n_in * n_out].reshape(n_in, n_out)
             h = h @ matrix + weights[w + n_in * n_out : w + (n_in + 1) * n_out]
             h = torch.nn.functional.silu(h) if n_out != 2 * ATOMS else h
@@ -76,7 +78,7 @@ def test_learning_reaches_the_reward_of_each_action():
     memory, atoms, random = empty_memory(100, 6), atom_scratch(), seeded(0)
     memory.action[:] = np.arange(100) % 2
     memory.reward[:] = np.where(memory.action == 0, 0.2, 0.6)
-    memory.count[0] = 100
+    memory.written[0] = 100
     for _ in range(300):
         learn_c51(learner, memory, atoms, 0.0, 1.0, 5e-3, 32, random)
     take_over(learner)

@@ -30,7 +30,7 @@ def test_the_placement_agent_decides_on_writes_and_first_touches_only():
     harmonia = Harmonia(trace, system)
     Simulation(trace, system).run(harmonia)
     memory = harmonia.state.placement.memory
-    assert memory.count[0] == 3
+    assert memory.written[0] == 3
     # write, size, interval, count: the third request comes 1 after the second, its page has 2 accesses
     assert memory.bins[:3, :4].tolist() == [[0, 0, 63, 0], [1, 0, 1, 2], [1, 0, 63, 0]]
 
@@ -83,7 +83,7 @@ def test_a_batch_earns_the_latencies_that_follow_it_less_a_penalty():
     memory = harmonia.state.migration.memory
     # 50 reads at 10 us and the charge of 47; the page was accessed 1 request ago and never moved (50 requests + 1)
     earned = 10 * 50 / (50 * 10 + 47) - 0.1 / (1 + 51)
-    assert memory.count[0] == 1
+    assert memory.written[0] == 1
     assert memory.action[0] == 0
     assert memory.reward[0] == pytest.approx((1 - MIGRATION.gamma) * earned)
     # 50 accesses: 50 = 6 * 2**3 and a rest, bin 4 * 3 + 6
@@ -95,7 +95,7 @@ def test_q_learning_reaches_the_reward_of_each_action():
     memory = empty_memory(100, 7)
     memory.action[:] = np.arange(100) % 2
     memory.reward[:] = np.where(memory.action == 0, 0.2, 0.6)
-    memory.count[0] = 100
+    memory.written[0] = 100
     random = seeded(0)
     losses = [learn_q(learner, memory, 0.0, 1e-2, 32, random) for _ in range(500)]
     assert losses[-1] < 1e-5 < losses[0]

@@ -1,5 +1,7 @@
 """Forward, backward, and Adam give what torch gives."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
@@ -10,7 +12,7 @@ from allocenv.problems.storage.online.network import adam, backward, exponential
 def as_torch(sizes, weights):
     """The same perceptron, as (matrix, bias) of every layer."""
     layers, w = [], 0
-    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for n_in, n_out in pairwise(sizes):
         matrix = torch.tensor(weights[w : w + n_in * n_out].reshape(n_in, n_out), requires_grad=True)
         bias = torch.tensor(weights[w + n_in * n_out : w + (n_in + 1) * n_out], requires_grad=True)
         layers.append((matrix, bias))
