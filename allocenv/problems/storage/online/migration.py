@@ -8,8 +8,9 @@ candidates of the batch earn n / (sum of their latencies), less a penalty for a 
 although it had been accessed or moved shortly before.
 
 Source: Harmonia (arXiv 2503.20507 v4, section 4 and tables) for x = 10, n = 50 and the delayed reward; penalty as a
-public re-implementation has it: a tenth of what the fastest device would earn at intervals of 1 in all. The papers
-name no rule for candidates, nor what is idle: the batch of every 50 requests is ours.
+public re-implementation has it: 10 / intervals beside 100 / latency in microseconds, so that at intervals of 1 in
+all it takes what a device of 10 us would earn. The papers name no rule for candidates, nor what is idle: the batch
+of every 50 requests is ours.
 """
 
 from typing import NamedTuple
@@ -30,7 +31,7 @@ CANDIDATES = 10  # x
 COLD = 5  # of them, least recently used
 QUEUE = 64  # pages found on slower devices that are kept in mind
 SIZE_BITS = 3  # of what is kept of a page's last request; the bit above: a write
-PENALTY = 0.1  # of the best reward, for a move at intervals of 1 in all
+PENALTY = 1.0  # of the best reward, for a move at intervals of 1 in all
 
 
 class MigrationState(NamedTuple):

@@ -82,7 +82,7 @@ def test_a_batch_earns_the_latencies_that_follow_it_less_a_penalty():
     Simulation(trace, system).run(harmonia)
     memory = harmonia.state.migration.memory
     # 50 reads at 10 us and the charge of 47; the page was accessed 1 request ago and never moved (50 requests + 1)
-    earned = 10 * 50 / (50 * 10 + 47) - 0.1 / (1 + 51)
+    earned = 10 * 50 / (50 * 10 + 47) - 1 / (1 + 51)
     assert memory.written[0] == 1
     assert memory.action[0] == 0
     assert memory.reward[0] == pytest.approx((1 - MIGRATION.gamma) * earned)
