@@ -36,9 +36,7 @@ class Costs(NamedTuple):
     """What the requests cost at least, ns."""
 
     fast: LongArray  # [T]  with all pages on the fast device
-    slow_page: (
-        LongArray  # [T]  more for each page that is read from the slow device, or is there after a write
-    )
+    slow_page: LongArray  # [T]  more for each page that is read from the slow device, or is there after a write
     up: LongArray  # [T]  for each page moved to the fast device after a read
     down: LongArray  # [T]  for each page moved to the slow device after a read
 
@@ -109,9 +107,7 @@ def _ns(us: Array) -> LongArray:
     return np.floor(us * NS_PER_US + 1e-6).astype(np.int64)
 
 
-def _flow_cost(
-    costs: Costs, write: BoolArray, request: LongArray, following: LongArray, capacity: int
-) -> int:
+def _flow_cost(costs: Costs, write: BoolArray, request: LongArray, following: LongArray, capacity: int) -> int:
     """What the best use of the fast device adds to serving all from the slow one, ns; at most 0.
 
     Args:

@@ -1,6 +1,7 @@
 """Every policy for hybrid storage by name: what it is, and how to make a fresh one for a run."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 from allocenv.problems.storage.baselines.archivist import archivist
@@ -13,6 +14,8 @@ from allocenv.problems.storage.baselines.rnn_hss import rnn_hss
 from allocenv.problems.storage.baselines.selective import Admission, Fixed, Selective
 from allocenv.problems.storage.baselines.tuning import hindsight_tuned, tuned_before
 from allocenv.problems.storage.dynamics import STAY
+from allocenv.problems.storage.online.harmonia import Harmonia
+from allocenv.problems.storage.online.sibyl import TENFOLD, Sibyl
 from allocenv.problems.storage.rules import System
 from allocenv.problems.storage.simulation import Replayer
 from allocenv.problems.storage.trace import Trace
@@ -48,4 +51,7 @@ POLICIES: dict[str, Line] = {
         "the same, for pages used often enough to pay for their move; tuned on the half it is judged on",
         lambda trace, system, _: cost_aware(trace, system),
     ),
+    "sibyl": Line("Sibyl (ISCA 2022): C51 chooses each request's device, learning online", Sibyl),
+    "sibyl_tenfold": Line("Sibyl at ten times the published learning rate", partial(Sibyl, learning=TENFOLD)),
+    "harmonia": Line("Harmonia (2025): one Q-network places, one migrates, learning online", Harmonia),
 }
