@@ -29,12 +29,22 @@ class Device:
     rotation_us: float = 0.0  # mean rotational delay of an I/O that is not sequential
     gigabytes: float = 1000.0  # 10**9 bytes
     dwpd: float = math.inf  # drive writes per day that the vendor warrants
+    read_sigma: float = 0.0  # of the lognormal factor, of mean 1, on the time of a read; 0: none
+    write_sigma: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("read_us", "write_us", "gigabytes", "dwpd"):
             if not getattr(self, name) > 0:
                 raise ValueError(f"Device {self.name}: expected {name} > 0, got {getattr(self, name)}.")
-        for name in ("read_page_us", "write_page_us", "seek_us", "track_us", "rotation_us"):
+        for name in (
+            "read_page_us",
+            "write_page_us",
+            "seek_us",
+            "track_us",
+            "rotation_us",
+            "read_sigma",
+            "write_sigma",
+        ):
             if not 0 <= getattr(self, name) < math.inf:
                 raise ValueError(f"Device {self.name}: expected {name} >= 0, got {getattr(self, name)}.")
         if self.track_us > self.seek_us:
