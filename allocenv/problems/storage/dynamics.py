@@ -100,7 +100,8 @@ def empty_state(n: int, pages: int, devices: int) -> State:
 def begin(rules, s, b, at):
     """Start at request `at` with every page on the last device, neighbours in order, and all clocks at zero."""
     a = s.alloc
-    devices, pages = rules.capacity.size, s.accesses.shape[1]
+    devices = rules.capacity.size
+    pages = rules.capacity[devices - 1]  # of this trace; the arrays may hold more
     clear(a, b)
     a.n_items[b], a.n_bins[b] = pages, devices
     a.n_variants[b, 0] = 1
@@ -371,9 +372,10 @@ def migrate(x, rules, s, b, page, target):
 
     The caller has asked `may_migrate`. Where the target is full its least recently used page goes down.
     """
-    source, now = s.alloc.bin_of[b, page], s.done[b]
+    now = s.done[b]
     s.last_evictions[b] = 0
     moving = _make_room(x, rules, s, b, target, 1, now)
+    source = s.alloc.bin_of[b, page]  # making room may have moved it down
     moving += _move_run(x, rules, s, b, source, target, page, 1, now)
     _relocate(s, b, page, target, s.at[b])
     s.written[b, target] += 1
