@@ -300,11 +300,13 @@ def _move_io(x, rules, s, b, device, op, page, n, now):
 def _make_room(x, rules, s, b, device, n, now):
     """Move the least recently used pages down until n more fit; the time it takes.
 
-    The slowest full device begins, so that what comes down from above finds room.
+    The slowest full device begins, so that what comes down from above finds room. Where a device is too small
+    for all of that, all its pages leave, and the rest goes by it to the next one.
     """
     moving = 0.0
     for level in range(rules.capacity.size - 2, device - 1, -1):
-        moving += _move_down(x, rules, s, b, level, _short(rules, s, b, device, n, level), now)
+        short = min(_short(rules, s, b, device, n, level), s.alloc.used[b, 0, level])
+        moving += _move_down(x, rules, s, b, level, short, now)
     s.last_eviction_us[b] = moving
     return moving
 

@@ -218,16 +218,13 @@ class Storage:
         observation.describe(x, rules, self.form, state, b)
 
     def step(self, state: Episode, actions: IntArray, out: Outcome, lo: int, hi: int) -> None:
-        for stage, begin, end in self._runs(state, lo, hi):
+        for stage, begin, end in self._runs(state, lo, hi) if len(self.stages) > 1 else ((self.stages[0], lo, hi),):
             stage.step(stage.requests, stage.rules, self.form, state, actions, out, begin, end)
 
     def observe(self, state: Episode, out: Observation, lo: int, hi: int) -> None:
-        seen = state.seen
-        out.slots[lo:hi] = seen.slots[lo:hi]
-        out.bins[lo:hi] = seen.bins[lo:hi]
-        out.context[lo:hi] = seen.context[lo:hi]
-        out.slot_mask[lo:hi] = seen.slot_mask[lo:hi]
-        out.slot_bin[lo:hi] = seen.slot_bin[lo:hi]
+        rows = slice(lo, hi)
+        for array, kept in zip(out, state.seen, strict=False):  # the first fields of `Seen` are an observation
+            array[rows] = kept[rows]
 
     def placement_mask(self, state: Episode, slots: IntArray, out: BoolArray, lo: int, hi: int) -> None:
         _take(state.seen.legal, slots, out, lo, hi)
@@ -242,13 +239,14 @@ class Storage:
     def metrics(self, state: Episode, b: int) -> dict[str, float]:
         """Of the requests served so far, except for the objective, which is of the whole window."""
         s = state.model
+        latency, baseline = s.latency.item(b), s.baseline.item(b)
         return {
-            "objective": self.cost(state, b),
-            "mean_latency_us": s.latency.item(b) / max(s.served.item(b), 1),
-            "normalised": s.latency.item(b) / (s.baseline.item(b) or 1.0),
+            "objective": (latency + state.rest.item(b)) / (baseline + state.rest_baseline.item(b)),
+            "mean_latency_us": latency / (s.served.item(b) or 1),
+            "normalised": latency / (baseline or 1.0),
             "promoted": float(s.promoted.item(b)),
             "demoted": float(s.demoted.item(b)),
-            "on_fastest": s.fast_pages.item(b) / max(s.pages.item(b), 1),
+            "on_fastest": s.fast_pages.item(b) / (s.pages.item(b) or 1),
             "illegal": float(s.n_illegal.item(b)),
         }
 
@@ -294,9 +292,6 @@ class Storage:
 
     def _runs(self, state: Episode, lo: int, hi: int) -> Iterator[tuple[Stage, int, int]]:
         """Ranges of rows on one trace each."""
-        if len(self.stages) == 1:
-            yield self.stages[0], lo, hi
-            return
         for which, rows in itertools.groupby(range(lo, hi), key=state.trace.item):
             found = list(rows)
             yield self.stages[which], found[0], found[-1] + 1
@@ -336,10 +331,8 @@ def _random_read_us(device: Device) -> float:
 
 def _take(kept: Array, slots: IntArray, out: Array, lo: int, hi: int) -> None:
     """Write what is kept of the chosen slots into rows lo..hi; a slot that does not exist has nothing."""
-    if kept.shape[1] == 1:
-        out[lo:hi] = kept[lo:hi, 0]
-        if slots[lo:hi].any():
-            out[lo:hi][slots[lo:hi] != 0] = 0
+    if hi - lo == 1 and 0 <= (slot := slots.item(lo)) < kept.shape[1]:  # of a single environment
+        out[lo] = kept[lo, slot]
         return
     chosen = slots[lo:hi]
     exists = (chosen >= 0) & (chosen < kept.shape[1])
