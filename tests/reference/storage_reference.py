@@ -184,13 +184,17 @@ class SlowStorage:
         read = self.move_io(source, READ, run, now)
         return read + self.move_io(dest, WRITE, run, now + read)
 
+    def now(self):
+        """When the last request was done; where requests come by the clock, when it came."""
+        return self.clock if self.open_loop else self.done
+
     def may_migrate(self, page, target):
-        within = self.migrated + len(self.devices) <= self.budget * self.done if self.budget < float("inf") else True
+        within = self.budget == float("inf") or self.migrated + len(self.devices) <= self.budget * self.now()
         return self.where(page) != target and within and self.may_write(target, 1)
 
     def migrate(self, page, target):
-        """Move a page in the background, at the time the last request was done."""
-        now, self.evictions = self.done, 0
+        """Move a page in the background; its time."""
+        now, self.evictions = self.now(), 0
         moving = self.make_room(target, 1, now)
         moving += self.move_run(self.where(page), target, [page], now)
         self.relocate(page, target)

@@ -358,12 +358,18 @@ def _move_run(x, rules, s, b, source, dest, page, n, now):
 
 
 @inlined
+def now(rules, s, b):
+    """The time between two requests: in the open loop a later one may be done earlier, on another device."""
+    return s.clock[b] if rules.open_loop else s.done[b]
+
+
+@inlined
 def may_migrate(rules, s, b, page, target):
     """Whether the page may be migrated there now: endurance, and the bandwidth that migration may use.
 
     A migration moves at most one page a device: its own, and one from each full device down.
     """
-    if s.alloc.bin_of[b, page] == target or s.migrated[b] + rules.capacity.size > rules.budget * s.done[b]:
+    if s.alloc.bin_of[b, page] == target or s.migrated[b] + rules.capacity.size > rules.budget * now(rules, s, b):
         return False
     return may_write(rules, s, b, target, 1)
 
@@ -374,11 +380,11 @@ def migrate(x, rules, s, b, page, target):
 
     The caller has asked `may_migrate`. Where the target is full its least recently used page goes down.
     """
-    now = s.done[b]
+    began = now(rules, s, b)
     s.last_evictions[b] = 0
-    moving = _make_room(x, rules, s, b, target, 1, now)
+    moving = _make_room(x, rules, s, b, target, 1, began)
     source = s.alloc.bin_of[b, page]  # making room may have moved it down
-    moving += _move_run(x, rules, s, b, source, target, page, 1, now)
+    moving += _move_run(x, rules, s, b, source, target, page, 1, began)
     _relocate(s, b, page, target, s.at[b])
     s.written[b, target] += 1
     s.migrated[b] += 1 + s.last_evictions[b]

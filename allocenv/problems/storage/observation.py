@@ -16,7 +16,7 @@ import numpy as np
 
 from allocenv.core.kernel import inlined, kernel
 from allocenv.core.resource_state import NOBODY
-from allocenv.problems.storage.dynamics import NEVER, READ, WRITE
+from allocenv.problems.storage.dynamics import NEVER, READ, WRITE, now
 from allocenv.problems.storage.episode import MIGRATION, Episode, Form, Seen, act, legal, over
 from allocenv.problems.storage.rules import WEAR_CREDIT_US
 
@@ -128,10 +128,10 @@ def _ago(s, b, when):
 @inlined
 def _wait(x, rules, form, s, b, d):
     """How long the next request would wait for the device."""
-    now = s.done[b]
+    come = now(rules, s, b)
     if rules.open_loop and s.at[b] < x.time.size:
-        now = x.time[s.at[b]] * rules.us_per_tick
-    wait = max(s.free_at[b, d] - now, 0.0) / form.slow_us
+        come = x.time[s.at[b]] * rules.us_per_tick
+    wait = max(s.free_at[b, d] - come, 0.0) / form.slow_us
     return wait / (1.0 + wait)
 
 
@@ -161,7 +161,7 @@ def _describe_whole(rules, form, e, b):
     row[2] = latency / (1.0 + latency)
     row[3] = s.last_evictions[b] / (8.0 + s.last_evictions[b])
     limited = rules.budget < np.inf and s.migrated[b] > 0
-    row[4] = min(s.migrated[b] / (rules.budget * s.done[b]), 1.0) if limited else 0.0
+    row[4] = min(s.migrated[b] / (rules.budget * now(rules, s, b)), 1.0) if limited else 0.0
 
 
 @kernel

@@ -256,7 +256,7 @@ class Storage:
         resource_state.check(s.alloc, b)
         limit = rules.wear * (s.clock[b] + WEAR_CREDIT_US)
         _expect(bool((s.written[b, :-1] <= limit[:-1] + 1e-9).all()), b, "no device is written beyond its endurance")
-        allowed = rules.budget * s.done[b] if math.isfinite(rules.budget) else math.inf
+        allowed = rules.budget * dynamics.now(rules, s, b) if math.isfinite(rules.budget) else math.inf
         _expect(s.migrated[b] <= allowed + 1e-9, b, "migration keeps to its bandwidth")
         _expect(s.served[b] == s.at[b] - state.begin[b], b, "`served` counts the requests since the window began")
         served = slice(int(state.begin[b]), int(s.at[b]))

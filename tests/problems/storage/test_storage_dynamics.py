@@ -84,7 +84,7 @@ def assert_agree(twin, rules, s):
     resource_state.check(s.alloc, 0)
     limit = rules.wear * (s.clock[0] + WEAR_CREDIT_US)
     assert (s.written[0, :-1] <= limit[:-1] + 1e-9).all()
-    assert np.isinf(rules.budget) or s.migrated[0] <= rules.budget * s.done[0]
+    assert np.isinf(rules.budget) or s.migrated[0] <= rules.budget * twin.now()
 
 
 @settings(max_examples=150, deadline=None)
