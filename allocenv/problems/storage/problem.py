@@ -158,9 +158,9 @@ class Storage:
 
     @property
     def agents(self) -> dict[str, tuple[int, ...]]:
-        """Agent -> its slots, for two agents that share one storage system."""
+        """Agent -> its slots: the two agents of Harmonia, in the joint mode. Migrations come before the request."""
         slots = tuple(range(self.sizes.slots))
-        return {"placement": slots[:1], "migration": slots[1:]}
+        return {"migration": slots[1:], "placement": slots[:1]} if self.mode == "joint" else {}
 
     @cached_property
     def max_steps(self) -> int:
