@@ -12,13 +12,14 @@ from allocenv.core.bits import seeded
 from allocenv.problems.storage.dynamics import begin, empty_state
 from allocenv.problems.storage.foresight.choice import RULES, Rule, arrays_of
 from allocenv.problems.storage.foresight.history import empty_history
-from allocenv.problems.storage.foresight.prediction import new_predictor
+from allocenv.problems.storage.foresight.prediction import forget_waiting, new_predictor
 from allocenv.problems.storage.foresight.replay import Mind, replay_foresight
 from allocenv.problems.storage.rules import System
 from allocenv.problems.storage.simulation import Simulation
 from allocenv.problems.storage.trace import Trace
 
 HORIZON = 3.0  # in capacities of the fastest device, counted in page accesses
+MEMORY = (2_000, 10_000)  # requests over which rules are judged: as many as the capacity, within these limits
 
 
 class Foresight:
@@ -33,25 +34,40 @@ class Foresight:
         horizon: float = HORIZON,
     ) -> None:
         self.rules = system.rules(trace)
-        capacity = int(self.rules.capacity[0])
-        timing = self.rules.timing
+        self.set = arrays_of(rules)
+        self.n_pages, self.longest = trace.n_pages, int(trace.requests.pages.max())
+        capacity, timing = int(self.rules.capacity[0]), self.rules.timing
         unit = float(timing.first[0, -1] + timing.full_seek[-1] / 2 + timing.rotation[-1] - timing.first[0, 0])
         rng = np.random.default_rng(seed)
-        self.set = arrays_of(rules)
-        self.shadow = empty_state(len(rules), trace.n_pages, len(system.devices))
-        for e in range(len(rules)):
-            begin(self.rules, self.shadow, e, 0)
-        self.history = empty_history(trace.n_pages, capacity)
         self.predictor = new_predictor(trace.n_pages, horizon * capacity, max(unit, 1.0), rng)
+        self.random = seeded(seed)
+        self.begin()
+
+    def begin(self) -> None:
+        """Start at an empty fast device, with what was learnt so far."""
+        n, capacity = len(self.set.kind), int(self.rules.capacity[0])
+        self.shadow = empty_state(n, self.n_pages, len(self.rules.capacity))
+        for e in range(n):
+            begin(self.rules, self.shadow, e, 0)
+        self.history = empty_history(self.n_pages, capacity)
+        forget_waiting(self.predictor)
         self.mind = Mind(
-            values=np.zeros(int(trace.requests.pages.max())),
+            memory=float(np.clip(capacity, *MEMORY)),
+            values=np.zeros(self.longest),
             room=np.zeros(1, np.int64),
             after=np.full(1, -1, np.int64),
             following=np.zeros(1, np.int64),
-            score=np.zeros(len(rules)),
+            score=np.zeros(n),
             served=np.zeros(1, np.int64),
         )
-        self.random = seeded(seed)
+
+    @classmethod
+    def taught(cls, trace: Trace, system: System, seed: int = 0) -> "Foresight":
+        """One that has seen the first half of the trace before, and begins anew."""
+        agent = cls(trace, system, seed)
+        Simulation(trace, system, seed).run(agent, len(trace) // 2)
+        agent.begin()
+        return agent
 
     def __call__(self, run: Simulation, n: int) -> None:
         latency = run.next_latencies(n)

@@ -49,9 +49,10 @@ RULES = (
     Rule(SELECT, 0.0, 2, 1.0),
     Rule(SELECT, 0.0, 4, 1.0),
     Rule(SELECT, 0.0, 16, 1.0),
-    Rule(FORESEE, 0.6, 0, 0.0),
-    Rule(FORESEE, 1.0, 0, 0.0),
-    Rule(FORESEE, 1.6, 0, 0.0),
+    Rule(FORESEE, 0.4, 0, 0.0),
+    Rule(FORESEE, 0.7, 0, 0.0),
+    Rule(FORESEE, 1.2, 0, 0.0),
+    Rule(FORESEE, 2.0, 0, 0.0),
 )
 
 
@@ -83,6 +84,12 @@ def saving_us(rules, device, op, n, sequential):
     return access_us(rules, slowest, op, n, sequential) - access_us(rules, device, op, n, sequential)
 
 
+@inlined
+def eviction_us(rules, device, n):
+    """Expected time to move a run of pages down."""
+    return access_us(rules, device, READ, n, False) + access_us(rules, device + 1, WRITE, n, False)
+
+
 @kernel
 def foresee(x, rules, s, b, caution, values, p, history, target, room, random):
     """Whether the next request should come to the target device.
@@ -108,9 +115,11 @@ def foresee(x, rules, s, b, caution, values, p, history, target, room, random):
     cost = access_us(rules, target, WRITE, missing, False)
     if op == WRITE:  # what is written goes to the target instead of where it is
         cost -= access_us(rules, slowest, WRITE, missing, False)
+    short = missing - (rules.capacity[target] - s.alloc.used[b, 0, target])
+    if short <= 0:  # nobody leaves now, but one day these pages will
+        cost += eviction_us(rules, target, missing)
     if gain <= priced * cost:
         return False
-    short = missing - (rules.capacity[target] - s.alloc.used[b, 0, target])
     leaving = 0
     while leaving < short:
         victim, value = _least_valuable(s, b, p, history, target, first, n, random)
@@ -118,7 +127,7 @@ def foresee(x, rules, s, b, caution, values, p, history, target, room, random):
             return False
         begin, end = _extent(s, b, victim, target, first, n)
         length = end - begin
-        cost += access_us(rules, target, READ, length, False) + access_us(rules, target + 1, WRITE, length, False)
+        cost += eviction_us(rules, target, length)
         gain -= value * length * ratio
         if gain <= priced * cost:
             return False

@@ -84,6 +84,12 @@ def new_predictor(pages: int, horizon: float, unit: float, rng: np.random.Genera
     )
 
 
+def forget_waiting(p: Predictor) -> None:
+    """Drop what waits for a label, and count time from zero; what was learnt stays."""
+    p.queue[:], p.origin[0] = 0, 0
+    p.credit[:] = 0.0
+
+
 @inlined
 def ready(p):
     """Whether enough has been learnt."""

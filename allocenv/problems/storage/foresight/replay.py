@@ -6,7 +6,7 @@ from allocenv.core.arrays import Array, LongArray
 from allocenv.core.bits import next_bits
 from allocenv.core.kernel import inlined, kernel
 from allocenv.problems.storage.dynamics import READ, STAY, WRITE, serve
-from allocenv.problems.storage.foresight.choice import FORESEE, foresee, saving_us, selects
+from allocenv.problems.storage.foresight.choice import FORESEE, eviction_us, foresee, saving_us, selects
 from allocenv.problems.storage.foresight.history import record
 from allocenv.problems.storage.foresight.prediction import (
     credit_request,
@@ -17,11 +17,11 @@ from allocenv.problems.storage.foresight.prediction import (
     put_sample,
     ready,
 )
+from allocenv.problems.storage.rules import CHARGED
 
 TEACH_EVERY = 16  # requests between two steps of learning ...
 EAGER_EVERY, EAGER_STEPS = 2, 4_000  # ... and while few steps were made
-JUDGE_EVERY = 500  # requests between two looks at who does best
-MEMORY = 10_000.0  # requests over which a rule is judged
+JUDGE_EVERY = 250  # requests between two looks at who does best
 BETTER = 0.01  # by which share another rule must do better before it takes over
 FALLBACK = 0  # the rule that foreseeing ones follow until the predictor is ready
 
@@ -29,6 +29,7 @@ FALLBACK = 0  # the rule that foreseeing ones follow until the predictor is read
 class Mind(NamedTuple):
     """What the loop itself keeps."""
 
+    memory: float  # requests over which a rule is judged
     values: Array  # [longest request]
     room: LongArray  # [1]
     after: LongArray  # [1]  address behind the last request
@@ -74,7 +75,12 @@ def replay_foresight(x, rules, s, shadow, set_, p, history, m, random, latency, 
         draw = (next_bits(random) >> 10) * (1.0 / (1 << 53))
         for e in range(set_.kind.size):
             target = _choose(x, rules, shadow, e, set_, e, p, history, m, draw, random)
-            m.score[e] += serve(x, rules, shadow, e, target, m.room[0]) - m.score[e] / MEMORY
+            came = shadow.promoted[e]
+            spent = serve(x, rules, shadow, e, target, m.room[0])
+            came = shadow.promoted[e] - came
+            if rules.accounting == CHARGED and came > 0:
+                spent += eviction_us(rules, target, came)
+            m.score[e] += spent - shadow.last_eviction_us[e] * (rules.accounting == CHARGED) - m.score[e] / m.memory
         target = _choose(x, rules, s, 0, set_, m.following[0], p, history, m, draw, random)
         latency[i] = serve(x, rules, s, 0, target, m.room[0])
         m.served[0] += 1
@@ -84,7 +90,11 @@ def replay_foresight(x, rules, s, shadow, set_, p, history, m, random, latency, 
 
 @inlined
 def _judge(m):
-    """Follow another rule where it does better by more than chance may explain."""
+    """Follow another rule where it does better by more than chance may explain.
+
+    Pages pay for being moved out when they come in: else whoever fills the device fastest looked best, until
+    it is full.
+    """
     best = m.following[0]
     for e in range(m.score.size):
         if m.score[e] < m.score[best]:
