@@ -138,7 +138,31 @@ def curve(
 
 
 @app.command()
-def export(
+def data() -> None:
+    """Where real data is looked for, what is there, its licence, and how to get it."""
+    from allocenv.agents.listing import print_data
+
+    print_data()
+
+
+exports = typer.Typer(help="Write learnt policies for use elsewhere.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(exports, name="export")
+
+
+@exports.callback()
+def _offer_converters(context: typer.Context) -> None:
+    """Problems cannot import torch: hand their commands what writes their policies with it."""
+
+    def converter(style: str) -> Any:
+        from allocenv.agents.export_policy import CONVERTERS
+
+        return CONVERTERS[style]
+
+    context.obj = converter
+
+
+@exports.command(name="weights")
+def export_weights(
     run: Annotated[Path, typer.Argument(help="A run folder of a two-stage agent.")],
     name: Annotated[str, typer.Option(help="Of the weights and their card, such as vm_two_stage.")],
     out: Annotated[Path, typer.Option(help="Folder.")] = Path("agents/pretrained"),
@@ -148,14 +172,6 @@ def export(
     from allocenv.agents.export import export_run
 
     typer.echo(f"Written: {export_run(run, which, name, out)}")
-
-
-@app.command()
-def data() -> None:
-    """Where real data is looked for, what is there, its licence, and how to get it."""
-    from allocenv.agents.listing import print_data
-
-    print_data()
 
 
 def _mount_problem_commands() -> None:
@@ -171,6 +187,10 @@ def _mount_problem_commands() -> None:
             sub.command(name)(getattr(commands, f"{group.replace('-', '_')}_command"))
         sub.callback()(_offer_learnt)
         app.add_typer(sub, name=group)
+    for name, line in REGISTRY.items():
+        command = getattr(import_module(f"{line.package}.commands"), "export_command", None)
+        if command is not None:  # not every problem has policies that run outside Python
+            exports.command(name)(command)
 
 
 def _offer_learnt(context: typer.Context) -> None:

@@ -28,49 +28,57 @@ HEADER = Template("""\
 #define ${NAME}_FEATURES $features
 #define ${NAME}_UNITS $units
 #define ${NAME}_WIDTH $width
-#define ${NAME}_NODES $nodes
+#define ${NAME}_HALF $half
 #define ${NAME}_TABLE_BYTES $table_bytes
 
-/* First layer: the rows of every feature's bins, one feature after the other; 20 bits of fractions. */
+/* First layer: the rows of every feature's bins, one feature after the other; 16 bits of fractions. */
 static const int32_t ${name}_rows[$n_rows][${NAME}_WIDTH] = {
 $rows
 };
 
-/* Swish is max(z, 0) less this dip at |z|, in steps of 1/32; and how much more the next node has. 16 bits. */
-static const int16_t ${name}_curve[${NAME}_NODES + 1][2] = {
-$curve
+/* Swish as a line in each cell 1/$cells wide, from -$end to $end: slope (14 bits of fractions), level at 0 (30). */
+static const int16_t ${name}_slope[2 * ${NAME}_HALF + 2] = {
+$slope
+};
+static const int32_t ${name}_level[2 * ${NAME}_HALF + 2] = {
+$level
 };
 
-/* Last layer: what devices 1.. promise above device 0; 20 bits of fractions, the bias 40. */
-static const int32_t ${name}_ahead[${NAME}_DEVICES - 1][${NAME}_UNITS] = {
-$ahead
-};
-static const int64_t ${name}_bias[${NAME}_DEVICES - 1] = {$bias};
+/* Swish of a sum between -$end and $end; 30 bits of fractions. A shift right keeps the sign, as every compiler does. */
+static inline int64_t ${name}_near(int32_t z)
+{
+    int32_t cell = (z >> $cell_bits) + ${NAME}_HALF + 1;
+    return (int64_t)${name}_slope[cell] * z + ${name}_level[cell];
+}
+
+/* Swish of any sum: 0 below, z above. */
+static inline int64_t ${name}_swish(int32_t z)
+{
+    int32_t cell = (z >> $cell_bits) + ${NAME}_HALF + 1;
+    cell = cell < 0 ? 0 : cell;
+    cell = cell > 2 * ${NAME}_HALF + 1 ? 2 * ${NAME}_HALF + 1 : cell;
+    return (int64_t)${name}_slope[cell] * z + ${name}_level[cell];
+}
 
 /* The device for binned features: type, size, access interval, accesses, free share, device, move interval. */
-static inline int ${name}_choose(const uint8_t bins[${NAME}_FEATURES])
+static inline int ${name}_decide($parameters)
 {
-    int32_t z[${NAME}_WIDTH], h[${NAME}_UNITS];
-    int64_t most = 0;
-    int best = 0, d, k;
+    int32_t z[${NAME}_WIDTH];
+    int64_t h, most = 0, $declared;
+    int best = 0, k;
 $row_pointers
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC unroll 4
+#endif
     for (k = 0; k < ${NAME}_WIDTH; k++)
         z[k] = $row_sum;
-    for (k = 0; k < ${NAME}_UNITS; k++) {
-        int32_t size = z[k] < 0 ? -z[k] : z[k];
-        int32_t node = size >> $step_bits;
-        const int16_t *at = ${name}_curve[node < ${NAME}_NODES ? node : ${NAME}_NODES];
-        int32_t dip = at[0] * $step + at[1] * (size & $step_mask);
-        h[k] = (z[k] > 0 ? z[k] : 0) - (dip >> $dip_shift);
-    }
-    for (d = 1; d < ${NAME}_DEVICES; d++) {
-        int64_t above = ${name}_bias[d - 1];
-        for (k = 0; k < ${NAME}_UNITS; k++)
-            above += (int64_t)h[k] * ${name}_ahead[d - 1][k];
-        best = above > most ? d : best;
-        most = above > most ? above : most;
-    }
+$last_layer
     return best;
+}
+
+static inline int ${name}_choose(const uint8_t bins[${NAME}_FEATURES])
+{
+    return ${name}_decide($all_bins);
 }
 
 /* What is kept of a page: bits 0-2 device, 3 moved ever, 4-20 accesses, 21-41 and 42-63 the low bits of the
@@ -177,50 +185,37 @@ static inline uint32_t ${name}_log2(uint32_t value)
 }
 
 /* A bin per power of two: 0 for one page, 1 from 2, .. 7 from 128. */
-static inline uint8_t ${name}_size_bin(uint32_t pages)
+static inline uint32_t ${name}_size_bin(uint32_t pages)
 {
     uint32_t bin = ${name}_log2(pages | 1);
-    return (uint8_t)(bin < 7 ? bin : 7);
+    return bin < 7 ? bin : 7;
 }
 
 /* The value itself below 8, then four bins per power of two, at most 63. */
-static inline uint8_t ${name}_long_bin(uint32_t value)
+static inline uint32_t ${name}_long_bin(uint32_t value)
 {
     uint32_t octave = ${name}_log2(value | 4) - 2, bin = 4 * octave + (value >> octave);
-    return (uint8_t)(bin < 63 ? bin : 63);
+    return bin < 63 ? bin : 63;
 }
 
-static inline uint8_t ${name}_free_bin(const ${name}_tier *fastest, uint32_t free_pages)
+static inline uint32_t ${name}_free_bin(const ${name}_tier *fastest, uint32_t free_pages)
 {
     uint32_t bin = 0;
     int k;
     for (k = 0; k < 7; k++)
         bin += free_pages >= fastest->at_least[k];
-    return (uint8_t)bin;
-}
-
-/* The binned features of a page in a request of so many pages. */
-static inline void ${name}_observe(const ${name}_tier *fastest, uint32_t free_pages, uint32_t now, ${name}_page page,
-                                   uint32_t pages, int is_write, uint8_t bins[${NAME}_FEATURES])
-{
-    uint8_t access = ${name}_long_bin(${name}_since_access(page, now));
-    uint8_t move = ${name}_long_bin(${name}_since_move(page, now));
-    bins[0] = is_write != 0;
-    bins[1] = ${name}_size_bin(pages);
-    bins[2] = ${name}_is_new(page) ? 63 : access;
-    bins[3] = ${name}_long_bin(${name}_count(page));
-    bins[4] = ${name}_free_bin(fastest, free_pages);
-    bins[5] = (uint8_t)${name}_device(page);
-    bins[6] = ${name}_was_moved(page) ? move : 63;
+    return bin;
 }
 
 /* The device for a request, seen before ${name}_touched. */
 static inline int ${name}_place(const ${name}_tier *fastest, uint32_t free_pages, uint32_t now, ${name}_page page,
                                 uint32_t pages, int is_write)
 {
-    uint8_t bins[${NAME}_FEATURES];
-    ${name}_observe(fastest, free_pages, now, page, pages, is_write, bins);
-    return ${name}_choose(bins);
+    uint32_t access = ${name}_long_bin(${name}_since_access(page, now));
+    uint32_t move = ${name}_long_bin(${name}_since_move(page, now));
+    return ${name}_decide(is_write != 0, ${name}_size_bin(pages), ${name}_is_new(page) ? 63 : access,
+                          ${name}_long_bin(${name}_count(page)), ${name}_free_bin(fastest, free_pages),
+                          (uint32_t)${name}_device(page), ${name}_was_moved(page) ? move : 63);
 }
 
 #endif
