@@ -1,4 +1,4 @@
-"""How does a table policy become TorchScript or ONNX? As a network of whole numbers, equal to its C header in every bit.
+"""How does a table policy become TorchScript or ONNX? As a network of whole numbers, equal to its C header.
 
 Bins pick rows of a first layer; each unit's sum picks a line of a curve; a last layer says what choices 1..
 promise above choice 0.
@@ -38,6 +38,13 @@ class Tables(Protocol):
 
 class TableNetwork(nn.Module):
     """Bins [N, F] int64 in, choices [N] int64 out."""
+
+    offset: Tensor
+    rows: Tensor
+    slope: Tensor
+    level: Tensor
+    ahead: Tensor
+    bias: Tensor
 
     def __init__(self, tables: Tables) -> None:
         super().__init__()
@@ -95,9 +102,8 @@ def onnx_bytes(tables: Tables) -> bytes:
         )
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program.")
-    data = BytesIO()
-    program.save(data)
-    return data.getvalue()
+    content: bytes = program.model_proto.SerializeToString()
+    return content
 
 
 CONVERTERS: dict[str, Callable[[Tables], bytes]] = {"onnx": onnx_bytes, "torchscript": torchscript_bytes}

@@ -6,7 +6,7 @@ from pathlib import Path
 import typer
 
 from allocenv.core.files import write_atomically
-from allocenv.problems.storage.export.header import header_of
+from allocenv.problems.storage.export.header import check_name, header_of
 from allocenv.problems.storage.export.measure import find_compiler, measure_header
 from allocenv.problems.storage.export.network import PlacementNetwork, load_network, save_network, train_placement
 from allocenv.problems.storage.export.table_policy import TablePolicy, tabulate
@@ -39,6 +39,7 @@ def run_export(
         raise ValueError(f"Expected --style among {', '.join(ENDINGS)}, got {unknown[0]!r}.")
     if (trace is None) == (weights is None):
         raise ValueError("Expected either --trace to train on or --weights to read.")
+    check_name(name)
     network, origin = _network(trace, devices, weights, seed)
     policy = tabulate(network)
     made = {

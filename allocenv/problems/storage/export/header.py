@@ -32,8 +32,7 @@ def policy_header(
 
 def header_of(policy: TablePolicy, name: str = "placement", origin: str = "an unnamed trace") -> str:
     """The header of a policy's tables. Raises ValueError for a name that is no C identifier."""
-    if not _IDENTIFIER.fullmatch(name):
-        raise ValueError(f"Expected a name of up to 31 letters, digits and _, that begins with a letter, got {name!r}.")
+    check_name(name)
     offset = policy.offset.tolist()
     text = {"rows": policy.rows, "slope": policy.slope, "level": policy.level}
     return HEADER.substitute(
@@ -58,6 +57,12 @@ def header_of(policy: TablePolicy, name: str = "placement", origin: str = "an un
         row_sum=" + ".join(f"r{f}[k]" for f in range(len(offset))),
         last_layer="\n".join([*_outputs(policy, name), *_greatest(len(policy.ahead))]),
     )
+
+
+def check_name(name: str) -> None:
+    """Raises ValueError for a name that is no C identifier."""
+    if not _IDENTIFIER.fullmatch(name):
+        raise ValueError(f"Expected a name of up to 31 letters, digits and _, that begins with a letter, got {name!r}.")
 
 
 def _row_pointers(policy: TablePolicy, name: str) -> str:

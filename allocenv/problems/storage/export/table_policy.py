@@ -116,7 +116,8 @@ def _curve(cell_bits: int) -> tuple[IntArray, IntArray]:
 
 
 def _swish(z: Array) -> Array:
-    return z / (1 + np.exp(-z))
+    swish: Array = z / (1 + np.exp(-z))
+    return swish
 
 
 def _fixed(values: Array, bits: int) -> LongArray:
