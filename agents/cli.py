@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -183,14 +184,22 @@ def _mount_problem_commands() -> None:
     ):
         sub = typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None)
         for name, line in REGISTRY.items():
-            commands = import_module(f"{line.package}.commands")
-            sub.command(name)(getattr(commands, f"{group.replace('-', '_')}_command"))
+            command = _command_of(line.package, f"{group.replace('-', '_')}_command")
+            if command is not None:
+                sub.command(name)(command)
         sub.callback()(_offer_learnt)
         app.add_typer(sub, name=group)
     for name, line in REGISTRY.items():
         command = getattr(import_module(f"{line.package}.commands"), "export_command", None)
         if command is not None:  # not every problem has policies that run outside Python
             exports.command(name)(command)
+
+
+def _command_of(package: str, name: str) -> Any:
+    """What a problem's `commands.py` holds under this name, or None: not every problem has every command."""
+    if find_spec(f"{package}.commands") is None:
+        return None
+    return getattr(import_module(f"{package}.commands"), name, None)
 
 
 def _offer_learnt(context: typer.Context) -> None:
