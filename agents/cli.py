@@ -190,8 +190,8 @@ def _mount_problem_commands() -> None:
         sub.callback()(_offer_learnt)
         app.add_typer(sub, name=group)
     for name, line in REGISTRY.items():
-        command = getattr(import_module(f"{line.package}.commands"), "export_command", None)
-        if command is not None:  # not every problem has policies that run outside Python
+        command = _command_of(line.package, "export_command")
+        if command is not None:
             exports.command(name)(command)
 
 
