@@ -175,6 +175,18 @@ def export_weights(
     typer.echo(f"Written: {export_run(run, which, name, out)}")
 
 
+def _mount_exports() -> None:
+    """`allocenv export PROBLEM`, where a problem has policies that run outside Python."""
+    for name, line in REGISTRY.items():
+        package = f"{line.package}.commands"
+        command = getattr(import_module(package), "export_command", None) if find_spec(package) else None
+        if command is not None:
+            exports.command(name)(command)
+
+
+_mount_exports()
+
+
 def _mount_problem_commands() -> None:
     """`allocenv plan PROBLEM` and `allocenv check-plan PROBLEM`, worded by each problem for its own data."""
     for group, text in (
@@ -189,10 +201,6 @@ def _mount_problem_commands() -> None:
                 sub.command(name)(command)
         sub.callback()(_offer_learnt)
         app.add_typer(sub, name=group)
-    for name, line in REGISTRY.items():
-        command = _command_of(line.package, "export_command")
-        if command is not None:
-            exports.command(name)(command)
 
 
 def _command_of(package: str, name: str) -> Any:
