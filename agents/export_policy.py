@@ -4,6 +4,7 @@ Bins pick rows of a first layer; each unit's sum picks a line of a curve; a last
 promise above choice 0.
 """
 
+import logging
 import warnings
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -89,6 +90,7 @@ def onnx_bytes(tables: Tables) -> bytes:
     if missing:
         raise ValueError(f"Expected {' and '.join(missing)} to be installed: pip install 'allocenv[export]'.")
     example = torch.zeros(2, len(tables.levels), dtype=torch.int64)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it tells which other packages it does without
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the exporter, about itself
         program = torch.onnx.export(
