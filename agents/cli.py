@@ -139,7 +139,31 @@ def curve(
 
 
 @app.command()
-def export(
+def data() -> None:
+    """Where real data is looked for, what is there, its licence, and how to get it."""
+    from allocenv.agents.listing import print_data
+
+    print_data()
+
+
+exports = typer.Typer(help="Write learnt policies for use elsewhere.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(exports, name="export")
+
+
+@exports.callback()
+def _offer_converters(context: typer.Context) -> None:
+    """Problems cannot import torch: hand their commands what writes their policies with it."""
+
+    def converter(style: str) -> Any:
+        from allocenv.agents.export_policy import CONVERTERS
+
+        return CONVERTERS[style]
+
+    context.obj = converter
+
+
+@exports.command(name="weights")
+def export_weights(
     run: Annotated[Path, typer.Argument(help="A run folder of a two-stage agent.")],
     name: Annotated[str, typer.Option(help="Of the weights and their card, such as vm_two_stage.")],
     out: Annotated[Path, typer.Option(help="Folder.")] = Path("agents/pretrained"),
@@ -151,12 +175,16 @@ def export(
     typer.echo(f"Written: {export_run(run, which, name, out)}")
 
 
-@app.command()
-def data() -> None:
-    """Where real data is looked for, what is there, its licence, and how to get it."""
-    from allocenv.agents.listing import print_data
+def _mount_exports() -> None:
+    """`allocenv export PROBLEM`, where a problem has policies that run outside Python."""
+    for name, line in REGISTRY.items():
+        package = f"{line.package}.commands"
+        command = getattr(import_module(package), "export_command", None) if find_spec(package) else None
+        if command is not None:
+            exports.command(name)(command)
 
-    print_data()
+
+_mount_exports()
 
 
 def _mount_problem_commands() -> None:
