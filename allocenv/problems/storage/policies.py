@@ -14,6 +14,7 @@ from allocenv.problems.storage.baselines.rnn_hss import rnn_hss
 from allocenv.problems.storage.baselines.selective import Admission, Fixed, Selective
 from allocenv.problems.storage.baselines.tuning import hindsight_tuned, tuned_before
 from allocenv.problems.storage.dynamics import STAY
+from allocenv.problems.storage.foresight.agent import Foresight
 from allocenv.problems.storage.online.harmonia import Harmonia
 from allocenv.problems.storage.online.sibyl import TENFOLD, Sibyl
 from allocenv.problems.storage.rules import System
@@ -53,5 +54,7 @@ POLICIES: dict[str, Line] = {
     ),
     "sibyl": Line("Sibyl (ISCA 2022): C51 chooses each request's device, learning online", Sibyl),
     "sibyl_tenfold": Line("Sibyl at ten times the published learning rate", partial(Sibyl, learning=TENFOLD)),
+    "foresight": Line("ours: values learnt on the first half and online, rules in shadows", Foresight.taught),
+    "foresight_online": Line("ours, learning from nothing while the trace is replayed", Foresight),
     "harmonia": Line("Harmonia (2025): one Q-network places, one migrates, learning online", Harmonia),
 }
