@@ -61,13 +61,19 @@ class Batch:
         actions = np.ascontiguousarray(actions, np.int32)
         if actions.shape != (self.n, 2):
             raise ValueError(f"Expected actions of shape ({self.n}, 2), got {actions.shape}.")
-        self._split(lambda lo, hi: self.problem.step(self.state, actions, self.outcome, lo, hi))
+        if self._pool is None:
+            self.problem.step(self.state, actions, self.outcome, 0, self.n)
+        else:
+            self._split(lambda lo, hi: self.problem.step(self.state, actions, self.outcome, lo, hi))
         return self.outcome
 
     def observe(self) -> Observation:
         """What an agent sees, in fresh arrays."""
         out = Observation.zeros(self.n, self.problem.sizes)
-        self._split(lambda lo, hi: self.problem.observe(self.state, out, lo, hi))
+        if self._pool is None:
+            self.problem.observe(self.state, out, 0, self.n)
+        else:
+            self._split(lambda lo, hi: self.problem.observe(self.state, out, lo, hi))
         return out
 
     def observe_again(self, observation: Observation, rows: Iterable[int]) -> None:
@@ -82,7 +88,10 @@ class Batch:
         """Which placements are legal for the chosen slot of each row: [B, N * V]."""
         out = np.zeros((self.n, self.problem.sizes.placements), np.bool_)
         slots = self._slots(slots)
-        self._split(lambda lo, hi: self.problem.placement_mask(self.state, slots, out, lo, hi))
+        if self._pool is None:
+            self.problem.placement_mask(self.state, slots, out, 0, self.n)
+        else:
+            self._split(lambda lo, hi: self.problem.placement_mask(self.state, slots, out, lo, hi))
         return out
 
     def placement_features(self, slots: IntArray) -> FloatArray:

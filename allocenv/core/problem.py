@@ -45,12 +45,14 @@ class Observation(NamedTuple):
 
     @classmethod
     def zeros(cls, n: int, sizes: Sizes) -> "Observation":
+        slot_bin = np.empty((n, sizes.slots), np.int32)
+        slot_bin.fill(-1)
         return cls(
             slots=np.zeros((n, sizes.slots, sizes.slot_features), np.float32),
             bins=np.zeros((n, sizes.bins, sizes.bin_features), np.float32),
             context=np.zeros((n, sizes.context), np.float32),
             slot_mask=np.zeros((n, sizes.slots), np.bool_),
-            slot_bin=np.full((n, sizes.slots), -1, np.int32),
+            slot_bin=slot_bin,
         )
 
 

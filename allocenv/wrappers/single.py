@@ -10,7 +10,7 @@ from allocenv.core.arrays import Array, BoolArray
 from allocenv.core.batch import Batch
 from allocenv.core.problem import Instance, Outcome, Problem
 from allocenv.wrappers.rendering import RENDER_FPS, RENDER_MODES, expect_render_mode, render_row
-from allocenv.wrappers.spaces import action_masks, action_space, as_dict, as_pairs, as_problem, observation_space
+from allocenv.wrappers.spaces import action_masks, action_space, as_pairs, as_problem, observation_space
 
 Observed = dict[str, Array]
 Info = dict[str, Any]
@@ -43,6 +43,8 @@ class AllocEnv(gymnasium.Env[Observed, Any]):
         self.observation_space = observation_space(self.problem.sizes)
         self.action_space = action_space(self.problem.sizes)
         self._seeded = False
+        self._one_slot = self.problem.sizes.slots == 1
+        self._slot, self._pair = np.zeros(1, np.int32), np.zeros((1, 2), np.int32)
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observed, Info]:
         super().reset(seed=seed)
@@ -57,8 +59,8 @@ class AllocEnv(gymnasium.Env[Observed, Any]):
     def step(self, action: Any) -> tuple[Observed, float, bool, bool, Info]:
         done = self._carry_out(action)
         seen = self._observe()
-        info = self._info(seen, illegal=bool(done.illegal[0]))
-        return seen, float(done.rewards[0]), bool(done.terminated[0]), bool(done.truncated[0]), info
+        info = self._info(seen, illegal=done.illegal.item(0))
+        return seen, done.rewards.item(0), done.terminated.item(0), done.truncated.item(0), info
 
     def placement_mask(self, slot: int) -> Array:
         """Which placements are legal for the slot now, as `Discrete.sample` takes it: int8 [N * V]."""
@@ -84,16 +86,28 @@ class AllocEnv(gymnasium.Env[Observed, Any]):
             self.batch.load([instance])
 
     def _carry_out(self, action: Any) -> Outcome:
+        if self._one_slot and isinstance(action, (int, np.integer)):  # the fast way of the general one below
+            self._pair[0, 1] = action
+            return self.batch.step(self._pair)
         return self.batch.step(as_pairs(np.asarray(action)[None], 1, self.problem.sizes))
 
     def _observe(self) -> Observed:
-        return {name: array[0] for name, array in as_dict(self.batch.observe()).items()}
+        seen = self.batch.observe()
+        return {
+            "slots": seen.slots[0],
+            "bins": seen.bins[0],
+            "context": seen.context[0],
+            "slot_mask": seen.slot_mask[0].view(np.int8),
+            "slot_bin": seen.slot_bin[0],
+        }
 
     def _info(self, seen: Observed, illegal: bool) -> Info:
         info: Info = {"illegal": illegal, "metrics": self.problem.metrics(self.batch.state, 0)}
-        if self.problem.sizes.slots == 1:
-            return {**info, "action_mask": self.placement_mask(0)}
-        return {**info, "slot_mask": seen["slot_mask"].copy()}
+        if self._one_slot:
+            info["action_mask"] = self.batch.placement_mask(self._slot)[0].view(np.int8)
+        else:
+            info["slot_mask"] = seen["slot_mask"].copy()
+        return info
 
 
 def _instance(options: dict[str, Any] | None) -> Any:

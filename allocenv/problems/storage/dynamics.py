@@ -101,7 +101,8 @@ def empty_state(n: int, pages: int, devices: int) -> State:
 def begin(rules, s, b, at):
     """Start at request `at` with every page on the last device, neighbours in order, and all clocks at zero."""
     a = s.alloc
-    devices, pages = rules.capacity.size, s.accesses.shape[1]
+    devices = rules.capacity.size
+    pages = rules.capacity[devices - 1]  # of this trace; the arrays may hold more
     clear(a, b)
     a.n_items[b], a.n_bins[b] = pages, devices
     a.n_variants[b, 0] = 1
@@ -391,11 +392,13 @@ def _move_io(x, rules, s, b, device, op, page, n, now):
 def _make_room(x, rules, s, b, device, n, now):
     """Move the least recently used pages down until n more fit; the time it takes.
 
-    The slowest full device begins, so that what comes down from above finds room.
+    The slowest full device begins, so that what comes down from above finds room. Where a device is too small
+    for all of that, all its pages leave, and the rest goes by it to the next one.
     """
     moving = 0.0
     for level in range(rules.capacity.size - 2, device - 1, -1):
-        moving += _move_down(x, rules, s, b, level, _short(rules, s, b, device, n, level), now)
+        short = min(_short(rules, s, b, device, n, level), s.alloc.used[b, 0, level])
+        moving += _move_down(x, rules, s, b, level, short, now)
     s.last_eviction_us[b] = moving
     return moving
 
@@ -447,12 +450,18 @@ def _move_run(x, rules, s, b, source, dest, page, n, now):
 
 
 @inlined
+def now(rules, s, b):
+    """The time between two requests: in the open loop a later one may be done earlier, on another device."""
+    return s.clock[b] if rules.open_loop else s.done[b]
+
+
+@inlined
 def may_migrate(rules, s, b, page, target):
     """Whether the page may be migrated there now: endurance, and the bandwidth that migration may use.
 
     A migration moves at most one page a device: its own, and one from each full device down.
     """
-    if s.alloc.bin_of[b, page] == target or s.migrated[b] + rules.capacity.size > rules.budget * s.done[b]:
+    if s.alloc.bin_of[b, page] == target or s.migrated[b] + rules.capacity.size > rules.budget * now(rules, s, b):
         return False
     return may_write(rules, s, b, target, 1)
 
@@ -463,10 +472,11 @@ def migrate(x, rules, s, b, page, target):
 
     The caller has asked `may_migrate`. Where the target is full its least recently used page goes down.
     """
-    source, now = s.alloc.bin_of[b, page], s.done[b]
+    began = now(rules, s, b)
     s.last_evictions[b] = 0
-    moving = _make_room(x, rules, s, b, target, 1, now)
-    moving += _move_run(x, rules, s, b, source, target, page, 1, now)
+    moving = _make_room(x, rules, s, b, target, 1, began)
+    source = s.alloc.bin_of[b, page]  # making room may have moved it down
+    moving += _move_run(x, rules, s, b, source, target, page, 1, began)
     _relocate(s, b, page, target, s.at[b])
     s.written[b, target] += 1
     s.migrated[b] += 1 + s.last_evictions[b]

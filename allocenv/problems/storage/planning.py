@@ -1,0 +1,114 @@
+"""Who plans placements: simple rules played to the end of the window, as solvers of the portfolio.
+
+A plan knows the window's future, so the best of the rules is chosen in hindsight; none of them looks ahead.
+"""
+
+from collections.abc import Callable
+from functools import cache
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from allocenv.core.arrays import FloatArray, IntArray
+from allocenv.core.batch import Batch
+from allocenv.core.problem import Observation
+from allocenv.core.replay import replay
+from allocenv.core.solver import Entry, Solution, never
+from allocenv.problems.storage.instances import Window
+
+if TYPE_CHECKING:
+    from allocenv.problems.storage.problem import Storage
+
+Rule = Callable[[Batch, Observation, np.random.Generator], tuple[int, int]]  # the next action of row 0
+ADMITTED = 0.05  # facts/hybrid_storage.md 8: the strongest fixed probability
+
+
+def in_place(batch: Batch, seen: Observation, rng: np.random.Generator) -> tuple[int, int]:
+    """Every request is served where its first page is; nothing is migrated."""
+    here = int(seen.slot_bin[0, 0])
+    return (0, here) if here >= 0 and _legal(batch, 0)[here] else batch.problem.stop
+
+
+def lru(batch: Batch, seen: Observation, rng: np.random.Generator) -> tuple[int, int]:
+    """Every request to the fastest device that may take it."""
+    return 0, int(_legal(batch, 0).argmax())
+
+
+def lru_p05(batch: Batch, seen: Observation, rng: np.random.Generator) -> tuple[int, int]:
+    """LRU for 5 % of the requests at random, the others in place."""
+    return (lru if rng.random() < ADMITTED else in_place)(batch, seen, rng)
+
+
+def promote(batch: Batch, seen: Observation, rng: np.random.Generator) -> tuple[int, int]:
+    """Every candidate of a slower device to the fastest one; requests in place."""
+    for slot in np.flatnonzero(seen.slot_mask[0, 1:] & (seen.slot_bin[0, 1:] > 0)) + 1:
+        if _legal(batch, slot)[0]:
+            return int(slot), 0
+    return in_place(batch, seen, rng)
+
+
+def _legal(batch: Batch, slot: int) -> Any:
+    return batch.placement_mask(np.array([slot], np.int32))[0]
+
+
+RULES: dict[str, Rule] = {"in_place": in_place, "lru": lru, "lru_p05": lru_p05, "promote": promote}
+
+
+def play(
+    problem: "Storage",
+    window: Window,
+    rule: Rule,
+    rng: np.random.Generator,
+    most: int | None = None,
+    stop: Callable[[], bool] = never,
+) -> IntArray:
+    """The actions [n, 2] of a rule over the window, at most so many."""
+    batch = Batch(problem, 1)
+    batch.load([window])
+    actions: list[tuple[int, int]] = []
+    limit = problem.max_steps if most is None else most
+    while len(actions) < limit and problem.steps_left(batch.state, 0) > 0 and not stop():
+        actions.append(rule(batch, batch.observe(), rng))
+        batch.step(np.array([actions[-1]], np.int32))
+    return np.array(actions, np.int32).reshape(-1, 2)
+
+
+def _solver(name: str, rule: Rule) -> Any:
+    def solve(
+        problem: "Storage",
+        instance: Window,
+        seconds: float,
+        rng: np.random.Generator,
+        start: Solution | None = None,
+        stop: Callable[[], bool] = never,
+    ) -> Solution:
+        began = perf_counter()
+        actions = play(problem, instance, rule, rng, stop=lambda: stop() or perf_counter() - began > seconds)
+        cost = float(replay(problem, instance, actions).costs[-1])
+        if start is not None and float(replay(problem, instance, start.actions).costs[-1]) <= cost:
+            return start
+        return Solution(actions, cost, found_by=name, seconds=perf_counter() - began)
+
+    return solve
+
+
+SOLVERS: dict[str, Entry] = {name: Entry(_solver(name, rule), "quick") for name, rule in RULES.items()}
+
+
+def expert(problem: "Storage", window: Window, steps: int) -> tuple[IntArray, FloatArray]:
+    """The best of the rules over the next `steps` steps, as actions [n, 2] and rewards [n]."""
+    plans = [play(problem, window, rule, np.random.default_rng(0), steps) for rule in RULES.values()]
+    played = [replay(problem, window, plan) for plan in plans]
+    best = min(range(len(plans)), key=lambda i: float(played[i].costs[-1]))
+    return plans[best], played[best].rewards
+
+
+@cache
+def warm_up() -> None:
+    """Run every kernel that planning needs once; the first time on a machine it compiles."""
+    from allocenv.problems.storage.problem import Storage
+
+    problem = Storage(mode="joint", episode=3, warm=3)
+    window = problem.draw(np.random.default_rng(0))
+    expert(problem, window, 3)
