@@ -31,6 +31,9 @@ def figure_over_time(ends: LongArray, courses: Mapping[str, Array], fast_only: A
     axes.set_xlabel("requests")
     axes.set_ylabel("latency, moving mean (µs)")
     axes.set_yscale("log")
+    for ticks in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
+        ticks("{x:g}")
+    axes.xaxis.set_major_formatter("{x:,.0f}")
     _finish(axes)
     return figure
 

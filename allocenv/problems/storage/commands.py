@@ -9,7 +9,9 @@ from typing import Annotated
 
 import typer
 
-TraceName = Annotated[str, typer.Option(help="A trace file, or a name that `allocenv list storage` gives.")]
+TraceName = Annotated[
+    str, typer.Option(help="A file, or a name such as cloudphysics or prxy_1; an unknown one lists them.")
+]
 Format = Annotated[str | None, typer.Option(help="Of the file; default: told by its content and name.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave bad lines or records out, and say how many.")]
 Sort = Annotated[bool, typer.Option("--sort", help="Put requests in order of time, where the file does not.")]
@@ -122,7 +124,9 @@ def fit_device_command(
 
 
 def convert_command(
-    input: Annotated[str, typer.Argument(help="A trace file, or a name that `allocenv list storage` gives.")],
+    input: Annotated[
+        str, typer.Argument(help="A file, or a name such as cloudphysics or prxy_1; an unknown one lists them.")
+    ],
     output: Annotated[Path, typer.Argument(help="The file; packed where its name ends with .gz, .xz or .zst.")],
     to: Annotated[str, typer.Option(help="Its format: msr, spc, vscsi2, oracle_general, fio_iolog3, table ...")],
     format: Format = None,
@@ -137,7 +141,9 @@ def convert_command(
 
 
 def statistics_command(
-    trace: Annotated[str, typer.Argument(help="A trace file, or a name that `allocenv list storage` gives.")],
+    trace: Annotated[
+        str, typer.Argument(help="A file, or a name such as cloudphysics or prxy_1; an unknown one lists them.")
+    ],
     format: Format = None,
     limit: Limit = None,
     skip_bad: SkipBad = False,

@@ -99,7 +99,9 @@ def _cells(name: str, of: Sequence[Judged]) -> tuple[str, ...]:
 
 def told(value: Interval, digits: int) -> str:
     """`4.21 ± 0.03`."""
-    return f"{value.mean:.{digits}f}" + ("" if math.isnan(value.half) or value.half == 0 else f" ± {value.half:.{digits}f}")
+    return f"{value.mean:.{digits}f}" + (
+        "" if math.isnan(value.half) or value.half == 0 else f" ± {value.half:.{digits}f}"
+    )
 
 
 def speed(s: Summary) -> float:

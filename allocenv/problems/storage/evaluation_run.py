@@ -183,14 +183,13 @@ def _write(found: Findings, out: Path) -> list[Path]:
 def _over_time(found: Findings) -> "Figure":
     case = found.case
     begin = measured_from(case.trace, case.part)
-    courses = {name: of[0].course for name, of in by_policy(found.rows).items() if name in _shown(found.rows)}
+    courses = {name: by_policy(found.rows)[name][0].course for name in _shown(found.rows)}
     ends = begin + points(len(case.trace) - begin)
     return figure_over_time(ends, courses, fast_only_course(case.trace, case.system, case.part), case.title)
 
 
 def _of_sizes(found: Findings) -> "Figure":
-    shown = _shown(found.rows)
-    means = {name: values for name, values in curves(found.curve).items() if name in shown}
+    means = {name: curves(found.curve)[name] for name in _shown(found.rows)}
     return figure_of_sizes(sorted({p.share for p in found.curve}), means, found.case.title)
 
 
