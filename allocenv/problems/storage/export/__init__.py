@@ -1,0 +1,1 @@
+"""Learnt placement policies for use outside Python: a C header, ONNX, TorchScript."""
