@@ -23,6 +23,7 @@ from allocenv.problems.storage.quality_bars import FOUR, OURS
 from allocenv.problems.storage.rules import WEAR_CREDIT_US, System
 from allocenv.problems.storage.simulation import Replayer, Simulation
 from allocenv.problems.storage.sources import find_trace
+from allocenv.problems.storage.splicing import spliced
 from allocenv.problems.storage.trace import Trace
 
 # libCacheSim, 10 % of the pages of w106: facts/hybrid_storage.md, section 6
@@ -50,7 +51,7 @@ def miss_ratios(session: Session) -> Measured:
 
 def speeds(session: Session) -> Measured:
     """Bar 2: the LRU kernel, the simulation with queues, a learnt policy in the loop, the environments."""
-    w106, cloudphysics = find_trace("w106"), find_trace("cloudphysics")
+    w106, cloudphysics = find_trace("w106"), tenfold()
     accesses = w106.page_accesses
 
     def lru() -> float:
@@ -74,12 +75,17 @@ def speeds(session: Session) -> Measured:
     bars = {"lru": 40e6, "two_devices": 8e6, "four_devices": 4e6, "step": 80e3, "vector": 300e3}
     missed = [name for name, least in bars.items() if measured[name] < least] + ["learnt"] * (learnt < 3e6)
     figure = (
-        f"LRU {measured['lru'] / 1e6:.0f} M accesses/s; open loop with queues, LRU: 2 devices "
+        f"LRU {measured['lru'] / 1e6:.0f} M accesses/s; open loop with queues, lru_p05: 2 devices "
         f"{measured['two_devices'] / 1e6:.1f} M requests/s, 4 devices {measured['four_devices'] / 1e6:.1f} M; {told}; "
         f"Gymnasium {measured['step'] / 1e3:.0f} k steps/s, vector {measured['vector'] / 1e3:.0f} k"
         f"{'; below: ' + ', '.join(missed) if missed else ''}"
     )
     return Measured(not missed, figure, measured)
+
+
+def tenfold() -> Trace:
+    """CloudPhysics ten times over: long enough that fetching memory for the first time does not count."""
+    return spliced("cloudphysics x 10", [find_trace("cloudphysics")] * 10)
 
 
 def _seconds(what: Callable[[], object]) -> float:
@@ -89,9 +95,9 @@ def _seconds(what: Callable[[], object]) -> float:
 
 
 def _simulated(trace: Trace, devices: str) -> float:
-    """Requests per second of an open loop with a queue at each device, the 5 % random LRU deciding."""
+    """Requests per second of an open loop with a queue at each device, lru_p05 deciding."""
     system = System.named(devices, accounting="background", loop="open")
-    return max(_rate(trace, system, Selective(Admission(probability=0.05))) for _ in range(ROUNDS + 1))
+    return max(_rate(trace, system, Selective(Admission(probability=0.05))) for _ in range(ROUNDS))
 
 
 def _rate(trace: Trace, system: System, policy: Replayer) -> float:

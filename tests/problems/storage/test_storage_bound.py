@@ -91,9 +91,7 @@ def test_what_the_bound_does_not_cover_is_refused(system: System, expected: str)
         lower_bound(single_pages([0, 1], [True, False]), system)
 
 
-wide_requests = st.lists(
-    st.tuples(st.integers(0, 3), st.integers(1, 3), st.booleans()), min_size=1, max_size=5
-)
+wide_requests = st.lists(st.tuples(st.integers(0, 3), st.integers(1, 3), st.booleans()), min_size=1, max_size=5)
 
 
 @settings(max_examples=25, deadline=None)

@@ -76,9 +76,7 @@ def test_a_long_run_over_more_pages_equals_the_slow_twin(name: str) -> None:
 @pytest.mark.parametrize("name", ONLINE)
 @settings(max_examples=20, deadline=None)
 @given(accesses=sequences, capacity=capacities)
-def test_counted_misses_are_the_accesses_that_do_not_hit(
-    name: str, accesses: list[int], capacity: int
-) -> None:
+def test_counted_misses_are_the_accesses_that_do_not_hit(name: str, accesses: list[int], capacity: int) -> None:
     expected = sum(outcome != HIT for outcome in outcomes(new_cache(name, N_PAGES, capacity), accesses))
     assert count_misses(new_cache(name, N_PAGES, capacity), np.array(accesses, np.int32)) == expected
 
@@ -171,8 +169,5 @@ def test_miss_ratios_on_w106_are_libcachesims(name: str, w106: IntArray) -> None
 @pytest.mark.data
 def test_no_policy_beats_belady_on_w106(w106: IntArray) -> None:
     n_pages = int(w106.max()) + 1
-    misses = {
-        name: count_misses(new_cache(name, n_pages, int(0.1 * n_pages)), w106)
-        for name in ("belady", "wtinylfu")
-    }
+    misses = {name: count_misses(new_cache(name, n_pages, int(0.1 * n_pages)), w106) for name in ("belady", "wtinylfu")}
     assert misses["belady"] < misses["wtinylfu"]
