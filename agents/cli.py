@@ -2,6 +2,7 @@
 
 import sys
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -170,11 +171,10 @@ def _mount_problem_commands() -> None:
 
     A problem with an `evaluate_command` keeps the comparison on fixed instances beside it.
     """
-    commands = {name: import_module(f"{line.package}.commands") for name, line in REGISTRY.items()}
     for group, text in GROUPS.items():
         sub = typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None)
-        for name, module in commands.items():
-            own = getattr(module, f"{group.replace('-', '_')}_command", None)
+        for name, line in REGISTRY.items():
+            own = _supplied(line.package, f"{group.replace('-', '_')}_command")
             if own is not None:
                 sub.command(name)(own)
             if group == "evaluate":
@@ -183,10 +183,17 @@ def _mount_problem_commands() -> None:
         app.add_typer(sub, name=group)
     on_data = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
     on_data.callback()(data)
-    for module in commands.values():
-        for name, command in getattr(module, "DATA_COMMANDS", {}).items():
+    for line in REGISTRY.values():
+        for name, command in (_supplied(line.package, "DATA_COMMANDS") or {}).items():
             on_data.command(name)(command)
     app.add_typer(on_data, name="data")
+
+
+def _supplied(package: str, name: str) -> Any:
+    """What a problem's `commands.py` holds under this name, or None: not every problem has every command."""
+    if find_spec(f"{package}.commands") is None:
+        return None
+    return getattr(import_module(f"{package}.commands"), name, None)
 
 
 def _offer_learnt(context: typer.Context) -> None:

@@ -164,7 +164,6 @@ def act(x, rules, form, e, b, slot, device, out):
     out.truncated[b] = over(e, b)
     if out.truncated[b]:
         return
-    e.steps_left[b] -= 1
     if not legal(x, rules, form, e, b, slot, device):
         out.illegal[b] = True
         out.rewards[b] = -1.0 - slow_us(x, rules, s.at[b]) / form.slow_us  # worse than to serve it slowly
@@ -179,6 +178,7 @@ def act(x, rules, form, e, b, slot, device, out):
             e.candidates[b, slot - 1] = NOBODY
             e.moves_left[b] -= 1
         out.rewards[b] = reward(form, s, b, served, s.latency[b] - latency, total_busy(s, b) - busy)
+    e.steps_left[b] -= 1
     if s.at[b] >= e.end[b]:
         e.steps_left[b] = 0
         e.rest[b] = e.rest_baseline[b] = 0.0

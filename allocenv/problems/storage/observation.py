@@ -34,9 +34,9 @@ SLOT_FEATURES = (
 )
 BIN_FEATURES = (
     "free share",
-    "wait until its queue is empty, w / (1 + w) of reads of the slowest device",
-    "read of a page / that of the slowest device",
-    "write of a page / the same",
+    "wait until its queue is empty, w / (1 + w) of reads anywhere on the slowest device",
+    "read of a page, t / (1 + t) of the same",
+    "write of a page, t / (1 + t)",
     "busy share of the time so far",
     "access interval of its least recently used page",
     "used share of the writes that its endurance allows (0: no limit)",
@@ -143,9 +143,8 @@ def _describe_devices(x, rules, form, e, b):
         row = e.seen.bins[b, d]
         row[0] = _share(form, (rules.capacity[d] - s.alloc.used[b, 0, d]) / rules.capacity[d])
         row[1] = _wait(x, rules, form, s, b, d)
-        last = rules.capacity.size - 1
-        row[2] = rules.timing.first[READ, d] / rules.timing.first[READ, last]
-        row[3] = rules.timing.first[WRITE, d] / rules.timing.first[READ, last]
+        for op in (READ, WRITE):
+            row[2 + op] = rules.timing.first[op, d] / (rules.timing.first[op, d] + form.slow_us)
         row[4] = min(s.busy[b, d] / elapsed, 1.0) if elapsed > 0.0 else 0.0
         tail = s.alloc.last_held[b, d]
         row[5] = 1.0 if tail == NOBODY else _count(form, _ago(s, b, s.last_access[b, tail]))

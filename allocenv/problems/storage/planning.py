@@ -43,7 +43,7 @@ def lru_p05(batch: Batch, seen: Observation, rng: np.random.Generator) -> tuple[
 def promote(batch: Batch, seen: Observation, rng: np.random.Generator) -> tuple[int, int]:
     """Every candidate of a slower device to the fastest one; requests in place."""
     for slot in np.flatnonzero(seen.slot_mask[0, 1:] & (seen.slot_bin[0, 1:] > 0)) + 1:
-        if _legal(batch, slot)[0]:
+        if _legal(batch, int(slot))[0]:
             return int(slot), 0
     return in_place(batch, seen, rng)
 

@@ -158,9 +158,9 @@ class Storage:
 
     @property
     def agents(self) -> dict[str, tuple[int, ...]]:
-        """Agent -> its slots, for two agents that share one storage system."""
+        """Agent -> its slots: the two agents of Harmonia, in the joint mode. Migrations come before the request."""
         slots = tuple(range(self.sizes.slots))
-        return {"placement": slots[:1], "migration": slots[1:]}
+        return {"migration": slots[1:], "placement": slots[:1]} if self.mode == "joint" else {}
 
     @cached_property
     def max_steps(self) -> int:
@@ -233,8 +233,8 @@ class Storage:
         _take(state.seen.placements, slots, out, lo, hi)
 
     def cost(self, state: Episode, b: int) -> float:
-        latency = state.model.latency.item(b) + state.rest.item(b)
-        return latency / (state.model.baseline.item(b) + state.rest_baseline.item(b))
+        latency: float = state.model.latency.item(b) + state.rest.item(b)
+        return latency / float(state.model.baseline.item(b) + state.rest_baseline.item(b))
 
     def metrics(self, state: Episode, b: int) -> dict[str, float]:
         """Of the requests served so far, except for the objective, which is of the whole window."""
@@ -345,7 +345,8 @@ def _load_row(state: Episode, b: int, saved: Mapping[str, Array]) -> None:
     for name, array in named_arrays(state):
         value = saved[name]
         both = tuple(slice(min(sizes)) for sizes in zip(array.shape[1:], value.shape, strict=True))
-        array[(b, *both)] = value[both]
+        row: Any = array[b : b + 1]
+        row[(0, *both)] = value[both]
 
 
 def _expect(holds: Any, b: int, what: str) -> None:

@@ -1,0 +1,177 @@
+"""Where should a request go, and who leaves for it? Rules of different boldness, all run in a shadow.
+
+A foreseeing rule admits a request where what its pages will save exceeds what moving costs now, times
+`caution`, and what the pages that leave would have saved. It samples pages of the device and lets the least
+valuable leave, together with their neighbours of the same request: an extent is worth little in parts.
+Selective LRU (n-hit, random admission) and staying are rules as well.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from allocenv.core.arrays import Array, LongArray
+from allocenv.core.bits import next_bits
+from allocenv.core.kernel import inlined, kernel
+from allocenv.core.resource_state import touch_last
+from allocenv.problems.storage.devices import MEAN_SQRT_DISTANCE
+from allocenv.problems.storage.dynamics import READ, WRITE
+from allocenv.problems.storage.foresight.prediction import predict
+from allocenv.problems.storage.rules import FREE
+
+FORESEE, SELECT = 0, 1
+NONE = -1
+SAMPLED = 16  # pages that compete for leaving
+TRIES = 64  # random pages looked at for each of them, at most
+
+
+class Rule(NamedTuple):
+    """What one rule needs, as arrays of one entry each."""
+
+    kind: int
+    caution: float  # FORESEE: times the cost of moving
+    hits: int  # SELECT: earlier accesses of the request's first page
+    probability: float  # SELECT
+
+
+class Rules(NamedTuple):
+    """E rules."""
+
+    kind: LongArray  # [E]
+    caution: Array  # [E]
+    hits: LongArray  # [E]
+    probability: Array  # [E]
+
+
+RULES = (
+    Rule(SELECT, 0.0, 0, 0.05),
+    Rule(SELECT, 0.0, 0, 0.0),
+    Rule(SELECT, 0.0, 2, 1.0),
+    Rule(SELECT, 0.0, 4, 1.0),
+    Rule(SELECT, 0.0, 16, 1.0),
+    Rule(FORESEE, 0.6, 0, 0.0),
+    Rule(FORESEE, 1.0, 0, 0.0),
+    Rule(FORESEE, 1.6, 0, 0.0),
+)
+
+
+def arrays_of(rules: tuple[Rule, ...]) -> Rules:
+    """The rules as kernels take them."""
+    return Rules(
+        np.array([r.kind for r in rules]),
+        np.array([r.caution for r in rules]),
+        np.array([r.hits for r in rules]),
+        np.array([r.probability for r in rules]),
+    )
+
+
+@inlined
+def access_us(rules, device, op, n, sequential):
+    """Expected time of one I/O on an idle device."""
+    timing = rules.timing
+    us = timing.first[op, device] + (n - 1) * timing.further[op, device]
+    if timing.full_seek[device] > 0.0 and not sequential:
+        us += timing.track[device] + (timing.full_seek[device] - timing.track[device]) * MEAN_SQRT_DISTANCE
+        us += timing.rotation[device]
+    return us
+
+
+@inlined
+def saving_us(rules, device, op, n, sequential):
+    """What a request saves on the device instead of the slowest."""
+    slowest = rules.capacity.size - 1
+    return access_us(rules, slowest, op, n, sequential) - access_us(rules, device, op, n, sequential)
+
+
+@kernel
+def foresee(x, rules, s, b, caution, values, p, history, target, room, random):
+    """Whether the next request should come to the target device.
+
+    `values` [>= pages] are what its pages would save on the fastest device. If so, pages to leave stand at the
+    end of the device's list and room[0] is how many more of them leave than the request needs.
+    """
+    t = s.at[b]
+    first, n, op = x.first[t], x.pages[t], WRITE if x.write[t] else READ
+    slowest = rules.capacity.size - 1
+    whole = saving_us(rules, 0, op, n, False)
+    ratio = saving_us(rules, target, op, n, False) / whole if whole > 0.0 else 0.0
+    gain, missing = 0.0, 0
+    for k in range(n):
+        here = s.alloc.bin_of[b, first + k]
+        if here > target:
+            gain += values[k] * (ratio - (saving_us(rules, here, op, n, False) / whole if whole > 0.0 else 0.0))
+            missing += 1
+    room[0] = 0
+    if missing == 0 or n > rules.capacity[target]:
+        return False
+    priced = 0.0 if rules.accounting == FREE else caution
+    cost = access_us(rules, target, WRITE, missing, False)
+    if op == WRITE:  # what is written goes to the target instead of where it is
+        cost -= access_us(rules, slowest, WRITE, missing, False)
+    if gain <= priced * cost:
+        return False
+    short = missing - (rules.capacity[target] - s.alloc.used[b, 0, target])
+    leaving = 0
+    while leaving < short:
+        victim, value = _least_valuable(s, b, p, history, target, first, n, random)
+        if victim == NONE:
+            return False
+        begin, end = _extent(s, b, victim, target, first, n)
+        length = end - begin
+        cost += access_us(rules, target, READ, length, False) + access_us(rules, target + 1, WRITE, length, False)
+        gain -= value * length * ratio
+        if gain <= priced * cost:
+            return False
+        for page in range(end - 1, begin - 1, -1):
+            touch_last(s.alloc, b, page)
+        leaving += length
+    room[0] = max(leaving - short, 0) if short > 0 else 0
+    return True
+
+
+@inlined
+def _least_valuable(s, b, p, history, device, first, n, random):
+    """Of some random pages of the device, none of the request itself, the one that will save least."""
+    victim, least = NONE, 0.0
+    pages = s.accesses.shape[1]
+    found = 0
+    for _ in range(SAMPLED * TRIES):
+        page = (next_bits(random) >> 5) % pages
+        if s.alloc.bin_of[b, page] != device or (first <= page < first + n):
+            continue
+        value = predict(p, history, page)
+        if victim == NONE or value < least:
+            victim, least = page, value
+        found += 1
+        if found == SAMPLED:
+            break
+    return victim, least
+
+
+@inlined
+def _extent(s, b, page, device, first, n):
+    """The run of neighbours on the device that were last accessed by the same request."""
+    last = s.last_access[b, page]
+    begin = page
+    while (
+        begin > 0
+        and s.alloc.bin_of[b, begin - 1] == device
+        and s.last_access[b, begin - 1] == last
+        and not first <= begin - 1 < first + n
+    ):
+        begin -= 1
+    end = page + 1
+    while (
+        end < s.accesses.shape[1]
+        and s.alloc.bin_of[b, end] == device
+        and s.last_access[b, end] == last
+        and not first <= end < first + n
+    ):
+        end += 1
+    return begin, end
+
+
+@inlined
+def selects(x, s, b, hits, probability, draw):
+    """Whether selective LRU admits the next request; `draw` is uniform in [0, 1)."""
+    return draw < probability and s.accesses[b, x.first[s.at[b]]] >= hits

@@ -1,0 +1,105 @@
+"""The loop: remember, learn, let every rule serve the request in its shadow, and serve it by the best one."""
+
+from typing import NamedTuple
+
+from allocenv.core.arrays import Array, LongArray
+from allocenv.core.bits import next_bits
+from allocenv.core.kernel import inlined, kernel
+from allocenv.problems.storage.dynamics import READ, STAY, WRITE, serve
+from allocenv.problems.storage.foresight.choice import FORESEE, foresee, saving_us, selects
+from allocenv.problems.storage.foresight.history import record
+from allocenv.problems.storage.foresight.prediction import (
+    credit_request,
+    is_due,
+    label_samples,
+    learn,
+    predict,
+    put_sample,
+    ready,
+)
+
+TEACH_EVERY = 16  # requests between two steps of learning ...
+EAGER_EVERY, EAGER_STEPS = 2, 4_000  # ... and while few steps were made
+JUDGE_EVERY = 500  # requests between two looks at who does best
+MEMORY = 10_000.0  # requests over which a rule is judged
+BETTER = 0.01  # by which share another rule must do better before it takes over
+FALLBACK = 0  # the rule that foreseeing ones follow until the predictor is ready
+
+
+class Mind(NamedTuple):
+    """What the loop itself keeps."""
+
+    values: Array  # [longest request]
+    room: LongArray  # [1]
+    after: LongArray  # [1]  address behind the last request
+    following: LongArray  # [1]  the rule in force
+    score: Array  # [E]  decayed sum of latencies
+    served: LongArray  # [1]  requests so far
+
+
+@inlined
+def _choose(x, rules, s, b, set_, e, p, history, m, draw, random):
+    """The target of rule e for row b; pages that have to leave are put last, `m.room` says how many more."""
+    m.room[0] = 0
+    kind = set_.kind[e]
+    if kind == FORESEE and ready(p):
+        for device in range(rules.capacity.size - 1):
+            if foresee(x, rules, s, b, set_.caution[e], m.values, p, history, device, m.room, random):
+                return device
+        return STAY
+    rule = FALLBACK if kind == FORESEE else e
+    return 0 if selects(x, s, b, set_.hits[rule], set_.probability[rule], draw) else STAY
+
+
+@kernel
+def replay_foresight(x, rules, s, shadow, set_, p, history, m, random, latency, n):
+    """Serve the next n requests in row 0 of `s`; row e of `shadow` is where rule e would stand."""
+    for i in range(n):
+        t = s.at[0]
+        first, pages, op = x.first[t], x.pages[t], WRITE if x.write[t] else READ
+        sequential = x.address[first] == m.after[0]
+        m.after[0] = x.address[first] + pages
+        record(history, first, pages, x.write[t], sequential)
+        credit_request(p, history, first, pages, saving_us(rules, 0, op, pages, sequential))
+        if is_due(p, history):
+            put_sample(p, history, first + next_bits(random) % pages)
+            put_sample(p, history, _some_page(shadow, m, history, random))
+        if m.served[0] % (EAGER_EVERY if p.steps[0] < EAGER_STEPS else TEACH_EVERY) == 0:
+            label_samples(p, history)
+            if ready(p):
+                learn(p, random)
+        if ready(p):
+            for k in range(pages):
+                m.values[k] = predict(p, history, first + k)
+        draw = (next_bits(random) >> 10) * (1.0 / (1 << 53))
+        for e in range(set_.kind.size):
+            target = _choose(x, rules, shadow, e, set_, e, p, history, m, draw, random)
+            m.score[e] += serve(x, rules, shadow, e, target, m.room[0]) - m.score[e] / MEMORY
+        target = _choose(x, rules, s, 0, set_, m.following[0], p, history, m, draw, random)
+        latency[i] = serve(x, rules, s, 0, target, m.room[0])
+        m.served[0] += 1
+        if m.served[0] % JUDGE_EVERY == 0:
+            _judge(m)
+
+
+@inlined
+def _judge(m):
+    """Follow another rule where it does better by more than chance may explain."""
+    best = m.following[0]
+    for e in range(m.score.size):
+        if m.score[e] < m.score[best]:
+            best = e
+    if m.score[best] < (1.0 - BETTER) * m.score[m.following[0]]:
+        m.following[0] = best
+
+
+@inlined
+def _some_page(shadow, m, history, random):
+    """A page that was accessed before, of those on the fastest device in the shadow followed if one is found."""
+    pages = history.last.size
+    page = 0
+    for _ in range(64):
+        page = (next_bits(random) >> 5) % pages
+        if shadow.alloc.bin_of[m.following[0], page] == 0:
+            break
+    return page
