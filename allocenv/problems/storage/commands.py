@@ -9,9 +9,7 @@ from typing import Annotated
 
 import typer
 
-TraceName = Annotated[
-    str, typer.Option(help="A file, or a name such as cloudphysics or prxy_1; an unknown one lists them.")
-]
+TraceName = Annotated[str, typer.Option(help="A file, or a name of `allocenv list storage`, such as cloudphysics.")]
 Format = Annotated[str | None, typer.Option(help="Of the file; default: told by its content and name.")]
 SkipBad = Annotated[bool, typer.Option("--skip-bad", help="Leave bad lines or records out, and say how many.")]
 Sort = Annotated[bool, typer.Option("--sort", help="Put requests in order of time, where the file does not.")]
@@ -42,7 +40,7 @@ def evaluate_command(
     fast: Fast = None,
     moves: Moves = "charged",
     loop: Loop = "closed",
-    policies: Annotated[str, typer.Option(help="Comma-separated, or `all`; an unknown one lists them.")] = "all",
+    policies: Annotated[str, typer.Option(help="Comma-separated names of `allocenv list storage`, or `all`.")] = "all",
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs of each policy, with seeds 0, 1, ...")] = 1,
     part: Annotated[str, typer.Option(help="second-half (the first one teaches) or whole.")] = "second-half",
     budget_mb_s: Budget = None,
@@ -124,9 +122,7 @@ def fit_device_command(
 
 
 def convert_command(
-    input: Annotated[
-        str, typer.Argument(help="A file, or a name such as cloudphysics or prxy_1; an unknown one lists them.")
-    ],
+    input: Annotated[str, typer.Argument(help="A file, or a name of `allocenv list storage`, such as cloudphysics.")],
     output: Annotated[Path, typer.Argument(help="The file; packed where its name ends with .gz, .xz or .zst.")],
     to: Annotated[str, typer.Option(help="Its format: msr, spc, vscsi2, oracle_general, fio_iolog3, table ...")],
     format: Format = None,
@@ -141,9 +137,7 @@ def convert_command(
 
 
 def statistics_command(
-    trace: Annotated[
-        str, typer.Argument(help="A file, or a name such as cloudphysics or prxy_1; an unknown one lists them.")
-    ],
+    trace: Annotated[str, typer.Argument(help="A file, or a name of `allocenv list storage`, such as cloudphysics.")],
     format: Format = None,
     limit: Limit = None,
     skip_bad: SkipBad = False,
