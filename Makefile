@@ -31,8 +31,9 @@ check: setup  ## ruff, mypy, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: setup  ## measure every bar of VM rescheduling (up to two hours, on an idle machine)
+bench: setup  ## measure every bar of every problem (hours, on an idle machine)
 	$(BIN)/allocenv bench vm
+	$(BIN)/allocenv bench storage
 
 clean:  ## remove the environment and what was built
 	rm -rf $(VENV) build dist *.egg-info out runs

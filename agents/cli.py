@@ -19,6 +19,13 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
+EPISODES = "-episodes"  # `evaluate storage-episodes`: the environment's episodes, where `evaluate storage` is another
+GROUPS = {
+    "evaluate": "Compare policies honestly: the same data, the same rules, intervals.",
+    "plan": "Real data in, a plan that can be carried out, with its bound and who found it.",
+    "check-plan": "Replay a plan against newer data and say what still holds.",
+    "generate": "Write made-up data as a file that `plan` reads.",
+}
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="key=value over the config, e.g. train.learning_rate=1e-4.")
 ]
@@ -48,27 +55,6 @@ def train(
     typer.echo(f"{'Finished' if result.finished else 'Stopped'}: {result.folder} (best: {result.best or result.last})")
     if not result.finished:
         raise typer.Exit(130)
-
-
-@app.command()
-def evaluate(
-    problem: Annotated[str, typer.Argument(help="A problem; see `allocenv list`.")],
-    instances: Annotated[str, typer.Option(help="Named instance set; see `allocenv list PROBLEM`.")] = "default",
-    against: Annotated[str, typer.Option(help="Solvers, comma-separated, or `all`.")] = "all",
-    agent: Annotated[list[str] | None, typer.Option(help="Run folder, or `pretrained`. Repeatable.")] = None,
-    seconds: Annotated[float, typer.Option(help="Wall time of a solver on an instance.")] = 1.0,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many instances.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value over the problem's parameters.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of all randomness.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder for rows.csv, rows.json and table.md.")] = None,
-    readme: Annotated[Path | None, typer.Option(help="Write the table between this file's table marks.")] = None,
-) -> None:
-    """Compare heuristics, search, exact solver and agents on the same fixed instances."""
-    from allocenv.agents.evaluation import run_evaluation
-
-    run_evaluation(
-        problem, instances, against, agent or [], seconds, limit, set_ or [], seed, out, readme, sys.argv[1:]
-    )
 
 
 @app.command()
@@ -138,14 +124,6 @@ def curve(
     typer.echo(f"Written: {out}")
 
 
-@app.command()
-def data() -> None:
-    """Where real data is looked for, what is there, its licence, and how to get it."""
-    from allocenv.agents.listing import print_data
-
-    print_data()
-
-
 exports = typer.Typer(help="Write learnt policies for use elsewhere.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(exports, name="export")
 
@@ -175,35 +153,59 @@ def export_weights(
     typer.echo(f"Written: {export_run(run, which, name, out)}")
 
 
-def _mount_exports() -> None:
-    """`allocenv export PROBLEM`, where a problem has policies that run outside Python."""
-    for name, line in REGISTRY.items():
-        package = f"{line.package}.commands"
-        command = getattr(import_module(package), "export_command", None) if find_spec(package) else None
-        if command is not None:
-            exports.command(name)(command)
+def evaluate_instances(
+    context: typer.Context,
+    instances: Annotated[str, typer.Option(help="Named instance set; see `allocenv list PROBLEM`.")] = "default",
+    against: Annotated[str, typer.Option(help="Solvers, comma-separated, or `all`.")] = "all",
+    agent: Annotated[list[str] | None, typer.Option(help="Run folder, or `pretrained`. Repeatable.")] = None,
+    seconds: Annotated[float, typer.Option(help="Wall time of a solver on an instance.")] = 1.0,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many instances.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value over the problem's parameters.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of all randomness.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder for rows.csv, rows.json and table.md.")] = None,
+    readme: Annotated[Path | None, typer.Option(help="Write the table between this file's table marks.")] = None,
+) -> None:
+    """Compare heuristics, search, exact solver and agents on the same fixed instances of this problem."""
+    from allocenv.agents.evaluation import run_evaluation
+
+    problem = (context.info_name or "").removesuffix(EPISODES)
+    run_evaluation(
+        problem, instances, against, agent or [], seconds, limit, set_ or [], seed, out, readme, sys.argv[1:]
+    )
 
 
-_mount_exports()
+def data(context: typer.Context) -> None:
+    """Where real data is looked for, what is there, its licence, and how to get it; and what reads and writes it."""
+    if context.invoked_subcommand is None:
+        from allocenv.agents.listing import print_data
+
+        print_data()
 
 
 def _mount_problem_commands() -> None:
-    """`allocenv plan PROBLEM` and `allocenv check-plan PROBLEM`, worded by each problem for its own data."""
-    for group, text in (
-        ("plan", "Real data in, a plan that can be carried out, with its bound and who found it."),
-        ("check-plan", "Replay a plan against newer data and say what still holds."),
-        ("generate", "Write a made-up instance as a file that `plan` reads."),
-    ):
+    """`allocenv plan PROBLEM` and the like, worded by each problem for its own data in its `commands.py`.
+
+    A problem with an `evaluate_command` keeps the comparison on fixed instances beside it.
+    """
+    for group, text in GROUPS.items():
         sub = typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None)
         for name, line in REGISTRY.items():
-            command = _command_of(line.package, f"{group.replace('-', '_')}_command")
-            if command is not None:
-                sub.command(name)(command)
+            own = _supplied(line.package, f"{group.replace('-', '_')}_command")
+            if own is not None:
+                sub.command(name)(own)
+            if group == "evaluate":
+                sub.command(f"{name}{EPISODES}" if own is not None else name)(evaluate_instances)
         sub.callback()(_offer_learnt)
         app.add_typer(sub, name=group)
+    on_data = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+    on_data.callback()(data)
+    for line in REGISTRY.values():
+        for name, command in (_supplied(line.package, "DATA_COMMANDS") or {}).items():
+            on_data.command(name)(command)
+    app.add_typer(on_data, name="data")
 
 
-def _command_of(package: str, name: str) -> Any:
+def _supplied(package: str, name: str) -> Any:
     """What a problem's `commands.py` holds under this name, or None: not every problem has every command."""
     if find_spec(f"{package}.commands") is None:
         return None
@@ -221,7 +223,16 @@ def _offer_learnt(context: typer.Context) -> None:
     context.obj = learnt
 
 
+def _mount_exports() -> None:
+    """`allocenv export PROBLEM`, where a problem has policies that run outside Python."""
+    for name, line in REGISTRY.items():
+        command = _supplied(line.package, "export_command")
+        if command is not None:
+            exports.command(name)(command)
+
+
 _mount_problem_commands()
+_mount_exports()
 
 
 def main() -> None:

@@ -7,15 +7,13 @@ from pathlib import Path
 from allocenv.agents.config import read_problem
 from allocenv.agents.solvers import learnt_solver, shipped_solvers
 from allocenv.core.console import report_console
-from allocenv.core.files import InputError, read_text, write_atomically
+from allocenv.core.files import between_marks, write_atomically
 from allocenv.core.problem import Problem
 from allocenv.core.solver import Entry
 from allocenv.evaluate.contest import Contender, PolicySolver, Row, contest, within
 from allocenv.evaluate.table import markdown_table, terminal_table, write_rows
 from allocenv.heuristics import HEURISTICS
 from allocenv.planner import as_solver
-
-START, END = "<!-- table:start -->", "<!-- table:end -->"
 
 
 def run_evaluation(
@@ -55,22 +53,8 @@ def run_evaluation(
         write_atomically(out / "table.md", table)
         console.print(f"Written: {out}/rows.csv, rows.json, table.md", soft_wrap=True)
     if readme is not None:
-        write_between_marks(readme, table)
+        write_atomically(readme, between_marks(readme, table))
     return rows
-
-
-def write_between_marks(readme: Path, table: str) -> None:
-    """Put the table between `<!-- table:start -->` and `<!-- table:end -->` of a file.
-
-    Raises:
-        InputError: the file has no such marks.
-    """
-    text = read_text(readme)
-    before, start, rest = text.partition(START)
-    _, end, after = rest.partition(END)
-    if not start or not end:
-        raise InputError(str(readme), "table marks", "none", f"{START} and {END}")
-    write_atomically(readme, f"{before}{START}\n{table}{END}{after}")
 
 
 def _contenders(

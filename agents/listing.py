@@ -1,6 +1,8 @@
 """What `allocenv list` and `allocenv data` print."""
 
+from collections.abc import Mapping
 from importlib import import_module
+from importlib.util import find_spec
 from inspect import getdoc
 
 from rich.table import Table
@@ -36,6 +38,20 @@ def print_problem(name: str) -> None:
     for set_name, text in import_module(f"{REGISTRY[name].package}.instance_sets").INSTANCE_SETS.items():
         table.add_row(set_name, text)
     console.print(table)
+    for title, lines in _catalogue(name).items():
+        table = Table("name", "what it is", title=title)
+        for line in lines.items():
+            table.add_row(*line)
+        console.print(table)
+
+
+def _catalogue(name: str) -> Mapping[str, Mapping[str, str]]:
+    """What else a problem names, such as traces: title -> name -> what it is."""
+    package = REGISTRY[name].package
+    if find_spec(f"{package}.catalogue") is None:
+        return {}
+    found: Mapping[str, Mapping[str, str]] = import_module(f"{package}.catalogue").CATALOGUE
+    return found
 
 
 def print_data() -> None:

@@ -75,6 +75,21 @@ def write_atomically(path: str | os.PathLike[str], content: str | bytes) -> None
         raise
 
 
+def between_marks(path: str | os.PathLike[str], content: str, name: str = "table") -> str:
+    """The text of a file with `content` between its marks `<!-- NAME:start -->` and `<!-- NAME:end -->`.
+
+    Raises:
+        InputError: the file has no such marks.
+    """
+    source = os.fspath(path)
+    start, end = f"<!-- {name}:start -->", f"<!-- {name}:end -->"
+    before, found, rest = read_text(source).partition(start)
+    _, closed, after = rest.partition(end)
+    if not found or not closed:
+        raise InputError(source, f"{name} marks", "none", f"{start} and {end}")
+    return f"{before}{start}\n{content}{end}{after}"
+
+
 def _short() -> reprlib.Repr:
     short = reprlib.Repr()
     short.maxstring = short.maxlong = short.maxother = 80

@@ -1,7 +1,10 @@
-"""A run small enough for a test."""
+"""The command line as tests call it, and a run small enough for a test."""
+
+import sys
 
 import pytest
 
+from allocenv.agents.cli import main
 from allocenv.agents.config import RunConfig
 
 PARAMS = {
@@ -44,3 +47,37 @@ def tiny():
         )
 
     return make
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys, tmp_path):
+    """Run the command line in an empty folder: exit status, standard output, standard error."""
+    monkeypatch.chdir(tmp_path)
+
+    def call(*arguments):
+        monkeypatch.setattr(sys, "argv", ["allocenv", *map(str, arguments)])
+        try:
+            main()
+            status = 0
+        except SystemExit as end:
+            status = int(end.code or 0)
+        return status, *capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
+def fails(cli, tmp_path):
+    """Expect one line on standard error, exit status 2 and no file."""
+
+    def call(*arguments):
+        before = sorted(tmp_path.rglob("*"))
+        status, _, err = cli(*arguments)
+        assert status == 2
+        assert err.startswith("Error: ")
+        assert err.count("\n") == 1
+        assert err.strip().isprintable()
+        assert sorted(tmp_path.rglob("*")) == before
+        return err
+
+    return call

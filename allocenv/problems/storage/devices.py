@@ -96,15 +96,17 @@ def timing_of(devices: tuple[Device, ...]) -> Timing:
 
 
 def find_devices(text: str) -> tuple[Device, ...]:
-    """Devices by the name of a system (`H&M`) or their own, fastest first, joined by `&` or `,`.
+    """Devices, fastest first, joined by `&` or `,`: names of `DEVICES`, or files of `allocenv data fit-device`.
 
     Raises:
-        ValueError: an unknown name, or fewer than 2 or more than 8 devices.
+        ValueError: an unknown name, or fewer than 2 or more than 8 devices; or an InputError of a file.
     """
+    from allocenv.problems.storage.device_file import read_device  # which needs this file
+
     names = [name.strip() for name in text.replace(",", "&").split("&")]
-    unknown = [name for name in names if name not in DEVICES]
+    unknown = [name for name in names if name not in DEVICES and not name.endswith(".json")]
     if unknown:
-        raise ValueError(f"Expected devices among {', '.join(DEVICES)}, got {unknown[0]!r}.")
+        raise ValueError(f"Expected devices among {', '.join(DEVICES)}, or .json files; got {unknown[0]!r}.")
     if not 2 <= len(names) <= 8:
         raise ValueError(f"Expected 2 to 8 devices, got {len(names)}.")
-    return tuple(DEVICES[name] for name in names)
+    return tuple(DEVICES[name] if name in DEVICES else read_device(name) for name in names)
