@@ -169,3 +169,10 @@ def test_a_trace_without_clock_cannot_arrive_by_it(fails, trace, tmp_path):
 def test_a_policy_that_needs_more_requests_than_there_are_still_runs(cli, tmp_path):
     write_trace(Trace.of("t", [0], [0], [1], [True]), tmp_path / "one.csv", "msr")
     evaluated(cli, "one.csv", "--part", "whole")
+
+
+def test_list_names_policies_traces_and_devices(cli):
+    status, out, _ = cli("list", "storage")
+    assert status == 0
+    for name in ("oracle_cost_aware", "cloudphysics_writes", "L_SSD"):
+        assert name in out

@@ -23,14 +23,17 @@ def figure_over_time(ends: LongArray, courses: Mapping[str, Array], fast_only: A
         fast_only: [K] microseconds.
         title: trace and rules.
     """
+    from matplotlib.ticker import LogLocator
+
     figure, axes = _empty(title)
     for colour, (name, course) in zip(COLOURS, courses.items(), strict=False):
         style = "--" if name.startswith("oracle_") else "-"
         axes.plot(ends, course, color=colour, linestyle=style, linewidth=1.4, label=name)
     axes.plot(ends, fast_only, color="#555555", linestyle=":", linewidth=1.2, label="Fast-Only")
     axes.set_xlabel("requests")
-    axes.set_ylabel("latency, moving mean (µs)")
+    axes.set_ylabel("latency, moving mean (µs), seed 0")
     axes.set_yscale("log")
+    axes.yaxis.set_minor_locator(LogLocator(subs=(2, 3, 5)))
     for ticks in (axes.yaxis.set_major_formatter, axes.yaxis.set_minor_formatter):
         ticks("{x:g}")
     axes.xaxis.set_major_formatter("{x:,.0f}")

@@ -98,10 +98,9 @@ def _cells(name: str, of: Sequence[Judged]) -> tuple[str, ...]:
 
 
 def told(value: Interval, digits: int) -> str:
-    """`4.21 ± 0.03`."""
-    return f"{value.mean:.{digits}f}" + (
-        "" if math.isnan(value.half) or value.half == 0 else f" ± {value.half:.{digits}f}"
-    )
+    """`4.21 ± 0.03`; of one seed, or where all agree but for rounding, the mean alone."""
+    agree = math.isnan(value.half) or value.half <= 1e-9 * abs(value.mean)
+    return f"{value.mean:.{digits}f}" + ("" if agree else f" ± {value.half:.{digits}f}")
 
 
 def speed(s: Summary) -> float:
