@@ -85,22 +85,22 @@ def replay_foresight(x, rules, s, shadow, set_, p, history, m, random, latency, 
         latency[i] = serve(x, rules, s, 0, target, m.room[0])
         m.served[0] += 1
         if m.served[0] % JUDGE_EVERY == 0:
-            _judge(m)
+            _judge(set_, m)
 
 
 @inlined
-def _judge(m):
+def _judge(set_, m):
     """Follow another rule where it does better by more than chance may explain.
 
     Pages pay for being moved out when they come in: else whoever fills the device fastest looked best, until
     it is full.
     """
     best = m.following[0]
+    least = (1.0 - BETTER) * m.score[best] * set_.handicap[best]
     for e in range(m.score.size):
-        if m.score[e] < m.score[best]:
-            best = e
-    if m.score[best] < (1.0 - BETTER) * m.score[m.following[0]]:
-        m.following[0] = best
+        if m.score[e] * set_.handicap[e] < least:
+            best, least = e, m.score[e] * set_.handicap[e]
+    m.following[0] = best
 
 
 @inlined
