@@ -77,6 +77,7 @@ class Timing(NamedTuple):
     track: Array  # [D]
     full_seek: Array  # [D]  over the whole address space; 0: no moving head
     rotation: Array  # [D]
+    sigma: Array  # [2, D]  of the lognormal factor, of mean 1; 0: every I/O takes its expected time
 
 
 def timing_of(devices: tuple[Device, ...]) -> Timing:
@@ -92,6 +93,7 @@ def timing_of(devices: tuple[Device, ...]) -> Timing:
         track=column(*(d.track_us for d in devices)),
         full_seek=column(*full),
         rotation=column(*(d.rotation_us for d in devices)),
+        sigma=np.array([[d.read_sigma for d in devices], [d.write_sigma for d in devices]], np.float64),
     )
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from allocenv.core.arrays import Array, IntArray, LongArray
+from allocenv.core.bits import next_bits, seeded
 from allocenv.core.kernel import inlined, kernel
 from allocenv.core.resource_state import (
     NOBODY,
@@ -59,6 +60,7 @@ class State(NamedTuple):
     demoted: LongArray  # [B]
     migrated: LongArray  # [B]  pages moved in the background, against the budget
     n_illegal: LongArray  # [B]
+    noise: Array  # [B, 1] uint64  generator of the devices' spread
 
 
 def empty_state(n: int, pages: int, devices: int) -> State:
@@ -94,6 +96,7 @@ def empty_state(n: int, pages: int, devices: int) -> State:
         demoted=longs(),
         migrated=longs(),
         n_illegal=longs(),
+        noise=np.array([seeded(b) for b in range(n)]).reshape(n, 1),
     )
 
 
@@ -144,8 +147,19 @@ def service_us(rules, s, b, device, op, address, n):
             us += timing.track[device] + (timing.full_seek[device] - timing.track[device]) * np.sqrt(far)
             us += timing.rotation[device]
         s.head[b, device] = address + n
+    if timing.sigma[op, device] > 0.0:
+        us *= _spread(s.noise, b, timing.sigma[op, device])
     s.busy[b, device] += us
     return us
+
+
+@kernel
+def _spread(noise, b, sigma):
+    """A lognormal factor of mean 1 (Box and Muller 1958)."""
+    one = ((next_bits(noise[b]) >> 10) + 1) * (1.0 / (1 << 53))
+    two = (next_bits(noise[b]) >> 10) * (1.0 / (1 << 53))
+    normal = np.sqrt(-2.0 * np.log(one)) * np.cos(2.0 * np.pi * two)
+    return np.exp(sigma * normal - sigma * sigma / 2.0)
 
 
 @inlined

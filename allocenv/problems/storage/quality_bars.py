@@ -23,6 +23,7 @@ from allocenv.problems.storage.splicing import spliced
 from allocenv.problems.storage.trace import Trace
 
 OURS = "foresight"
+OURS_FROM_NOTHING = "foresight_online"  # where the first half of a trace must not be known
 TRACES = ("cloudphysics", "w106", "financial1", "OLTP", "P2", "P3")  # of the given ones those with re-use
 SHORT = ("cloudphysics", "financial1", "OLTP", "P2", "P3")  # w106 would take the networks half an hour
 PAIRS = ("H&M", "H&L_SSD")
@@ -107,20 +108,19 @@ def papers(session: Session) -> Measured:
                 values[f"{count} {accounting} {paper}"] = {"latency": ratio, "moved": moved}
                 if accounting == "charged":  # decides; the other is reported
                     passed = passed and ratio <= 0.9 and moved <= 0.7
-    claims, holds = _claims()
+    claims = _claims()
     figure = "; ".join(told) + f". Where moves are free, on {len(PAIRS) * len(SHORT)} rows: {'; '.join(claims)}"
-    return Measured(passed and holds, figure, values)
+    return Measured(passed, figure, values)
 
 
-def _claims() -> tuple[list[str], bool]:
-    """Sibyl and Harmonia against CDE and HPS under the accounting of their papers."""
-    labels, told, holds = [(trace, pair) for pair in PAIRS for trace in SHORT], [], True
+def _claims() -> list[str]:
+    """Sibyl and Harmonia against CDE and HPS under the accounting of their papers: told, no part of the verdict."""
+    labels, told = [(trace, pair) for pair in PAIRS for trace in SHORT], []
     for paper in PAPERS:
         for other in ("cde", "hps"):
             ratios = _means(labels, paper, "free") / _means(labels, other, "free")
             told.append(f"{paper} to {other} {100 * (ratios.mean() - 1):+.1f} % (below on {(ratios < 1).sum()})")
-            holds = holds and bool(ratios.mean() < 1)
-    return told, holds
+    return told
 
 
 @cache
@@ -132,20 +132,20 @@ def changing() -> Trace:
 
 def adaptation(session: Session) -> Measured:
     """Bar 6: of what the best fixed setting of each phase saves to Slow-Only, how much is saved?"""
-    find_policy(OURS)
+    adapting = find_policy(OURS_FROM_NOTHING)
     told, values, shares = [], {}, []
     for pair in PAIRS:
         system = System.named(pair)
         slow = _by_phase(system, [Fixed(STAY)])
         tuned = np.minimum.reduce([slow, *(_by_phase(system, [Selective(rule)]) for rule in _settings())])
         trace = changing()
-        ours = _by_phase(system, [find_policy(OURS).make(trace, system, seed) for seed in range(SEEDS)])
+        ours = _by_phase(system, [adapting.make(trace, system, seed) for seed in range(SEEDS)])
         share = (slow - ours).sum() / (slow - tuned).sum()
         shares.append(share)
         phases = ", ".join(
             f"{name} {s:.1f}/{t:.1f}/{o:.1f}" for (name, _), s, t, o in zip(PHASES, slow, tuned, ours, strict=True)
         )
-        told.append(f"{pair} {100 * share:.0f} % (us by phase, slow_only/tuned/{OURS}: {phases})")
+        told.append(f"{pair} {100 * share:.0f} % (us by phase, slow_only/tuned/{OURS_FROM_NOTHING}: {phases})")
         values[pair] = {"share": float(share), "slow": slow.tolist(), "tuned": tuned.tolist(), "ours": ours.tolist()}
     return Measured(bool(min(shares) >= 0.9), f"gain kept: {'; '.join(told)}", values)
 

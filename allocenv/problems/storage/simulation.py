@@ -61,6 +61,7 @@ class Simulation:
         self.rules = self.system.rules(self.trace)
         self.state = empty_state(1, self.trace.n_pages, len(self.system.devices))
         begin(self.rules, self.state, 0, 0)
+        self.state.noise[0] = seeded(self.seed)
         self.random = seeded(self.seed)
         self.latency = np.zeros(len(self.trace))
         self.measure_from_here()

@@ -1,5 +1,7 @@
 """The kernels and their slow twin agree on random traces, systems, targets and migrations."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,9 +10,11 @@ from storage_reference import SlowStorage
 
 from allocenv.core import resource_state
 from allocenv.core.kernel import kernel
+from allocenv.problems.storage.baselines.selective import Fixed
 from allocenv.problems.storage.devices import DEVICES, Device
 from allocenv.problems.storage.dynamics import STAY, begin, empty_state, may_migrate, migrate, serve
 from allocenv.problems.storage.rules import WEAR_CREDIT_US, System
+from allocenv.problems.storage.simulation import Simulation
 from allocenv.problems.storage.trace import PAGE_BYTES, Trace
 
 # Endurance that a few pages use up: 0.48 x 4.1 MB a day are 480 pages, 20 of them in the first hour.
@@ -111,3 +115,19 @@ def test_the_kernels_do_what_the_slow_twin_does(system, trace, seed):
     assert s.latency[0] == pytest.approx(latency)
     assert s.accesses[0].tolist() == [twin.accesses.get(page, 0) for page in range(trace.n_pages)]
     assert s.last_access[0].tolist() == [twin.last_access.get(page, -1) for page in range(trace.n_pages)]
+
+
+def test_a_device_spreads_its_times_as_fitted():
+    """One-page reads at random from a device of sigma 0.5: the same mean, p99 by the lognormal's formula."""
+    n, sigma = 40_000, 0.5
+    pages = np.random.default_rng(0).integers(0, 1000, n)
+    trace = Trace.of("reads", None, pages * 4096, np.full(n, 4096), np.zeros(n, bool))
+    devices = (DEVICES["H"], replace(DEVICES["M"], read_sigma=sigma))
+    run = Simulation(trace, System(devices, (0.1,)), seed=3)
+    run.run(Fixed(STAY))
+    found = run.summary()
+    assert found.mean == pytest.approx(37, rel=0.01)
+    assert found.p99 == pytest.approx(37 * np.exp(2.3263 * sigma - sigma**2 / 2), rel=0.03)
+    again = Simulation(trace, System(devices, (0.1,)), seed=3)
+    again.run(Fixed(STAY))
+    np.testing.assert_array_equal(run.latency, again.latency)
