@@ -231,7 +231,7 @@ def test_a_training_that_cannot_begin_is_one_line_and_no_run(fails, tmp_path, te
         (("bench", "vm", "--bar", "99"), "--bar: expected one of 1, 2"),
         (("show", "nowhere"), "Expected a run folder"),
         (("curve", "nowhere"), "nowhere"),
-        (("export", "nowhere", "--name", "x"), "nowhere"),
+        (("export", "weights", "nowhere", "--name", "x"), "nowhere"),
         (("generate", "vm", "--out", "x.json", "--kind", "odd"), "--kind: expected one of calibrated"),
     ],
 )
