@@ -55,10 +55,17 @@ class BenchSession:
         """Run a command in a fresh clone."""
         folder = Path(tempfile.mkdtemp(prefix="allocenv-clone-"))
         subprocess.run(["git", "clone", "-q", str(ROOT), str(folder / "allocenv")], check=True)
+        elsewhere = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # not this checkout
         began = time.perf_counter()
         try:
             done = subprocess.run(
-                command, cwd=folder / "allocenv", timeout=seconds, capture_output=True, text=True, check=False
+                command,
+                cwd=folder / "allocenv",
+                env=elsewhere,
+                timeout=seconds,
+                capture_output=True,
+                text=True,
+                check=False,
             )
             status, output = done.returncode, done.stdout + done.stderr
         except subprocess.TimeoutExpired:
