@@ -11,7 +11,8 @@ def ours(monkeypatch):
     """Judge a policy of this name in place of our own, on a short made-up trace."""
 
     def judge(name):
-        monkeypatch.setattr(quality_bars, "OURS", name)
+        for which in ("OURS", "OURS_FROM_NOTHING"):
+            monkeypatch.setattr(quality_bars, which, name)
         monkeypatch.setattr(quality_bars, "TRACES", ("prxy_0",))
         monkeypatch.setattr(quality_bars, "PAIRS", ("H&M",))
         monkeypatch.setattr(quality_bars, "SEEDS", 1)
