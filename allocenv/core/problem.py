@@ -45,14 +45,15 @@ class Observation(NamedTuple):
 
     @classmethod
     def zeros(cls, n: int, sizes: Sizes) -> "Observation":
-        slot_bin = np.empty((n, sizes.slots), np.int32)
+        slots, bins, _, slot_features, bin_features, context, _ = sizes
+        slot_bin = np.empty((n, slots), np.int32)
         slot_bin.fill(-1)
         return cls(
-            slots=np.zeros((n, sizes.slots, sizes.slot_features), np.float32),
-            bins=np.zeros((n, sizes.bins, sizes.bin_features), np.float32),
-            context=np.zeros((n, sizes.context), np.float32),
-            slot_mask=np.zeros((n, sizes.slots), np.bool_),
-            slot_bin=slot_bin,
+            np.zeros((n, slots, slot_features), np.float32),
+            np.zeros((n, bins, bin_features), np.float32),
+            np.zeros((n, context), np.float32),
+            np.zeros((n, slots), np.bool_),
+            slot_bin,
         )
 
 

@@ -16,8 +16,8 @@ NOBODY = -1
 
 
 class ResourceState(NamedTuple):
-    """The resource state of B instances, written in place and only by `place`, `remove`, `move`, `touch`
-    and `touch_last`.
+    """The resource state of B instances, written in place and only by `place`, `remove`, `move`, `move_piece`,
+    `touch` and `touch_last`.
 
     Rows may hold fewer than M items, N bins and K shapes: `n_items`, `n_bins` count the real ones.
     `first_held`, `next_held`, `prev_held`, `last_held` link the items of each bin, the one placed or touched
@@ -103,7 +103,7 @@ def place(s, b, item, dest, variant):
         s.used[b, r, dest] += s.demand[b, shape, variant, r]
     s.bin_of[b, item] = dest
     s.variant_of[b, item] = variant
-    _link(s, b, item, dest)
+    _link_piece(s, b, item, item, dest)
     s.n_held[b, dest] += 1
 
 
@@ -115,7 +115,7 @@ def remove(s, b, item):
     variant = s.variant_of[b, item]
     for r in range(s.capacity.shape[1]):
         s.used[b, r, dest] -= s.demand[b, shape, variant, r]
-    _unlink(s, b, item, dest)
+    _unlink_piece(s, b, item, item, dest)
     s.bin_of[b, item] = UNPLACED
     s.variant_of[b, item] = UNPLACED
     s.next_held[b, item] = NOBODY
@@ -131,12 +131,48 @@ def move(s, b, item, dest, variant):
 
 
 @inlined
-def touch(s, b, item):
-    """Bring a placed item to the front of its bin's list."""
-    dest = s.bin_of[b, item]
-    if s.first_held[b, dest] != item:
-        _unlink(s, b, item, dest)
-        _link(s, b, item, dest)
+def move_piece(s, b, front, back, n, dest):
+    """Move n items that stand in line in one bin, from `front` to `back`, to the front of another bin.
+
+    They are of one shape and held as one variant, which they keep. The caller knows that they fit.
+    """
+    source, shape, variant = s.bin_of[b, front], s.shape_of[b, front], s.variant_of[b, front]
+    for r in range(s.capacity.shape[1]):
+        taken = n * s.demand[b, shape, variant, r]
+        s.used[b, r, source] -= taken
+        s.used[b, r, dest] += taken
+    s.n_held[b, source] -= n
+    s.n_held[b, dest] += n
+    _unlink_piece(s, b, front, back, source)
+    _link_piece(s, b, front, back, dest)
+    item = front
+    for _ in range(n):
+        s.bin_of[b, item] = dest
+        item = s.next_held[b, item]
+
+
+@inlined
+def touch(s, b, first, n):
+    """Bring placed items first .. first + n - 1, one after another, to the front of their bins' lists.
+
+    Those that stand in line already, as items do that were last touched together, go in one piece.
+    """
+    item = first
+    while item < first + n:
+        front = in_line(s, b, item, first + n)
+        dest = s.bin_of[b, front]
+        if s.first_held[b, dest] != front:
+            _unlink_piece(s, b, front, item, dest)
+            _link_piece(s, b, front, item, dest)
+        item = front + 1
+
+
+@inlined
+def in_line(s, b, item, end):
+    """The last one of the items from `item` to `end` - 1 in front of each of which, in its bin, its follower stands."""
+    while item + 1 < end and s.next_held[b, item + 1] == item:
+        item += 1
+    return item
 
 
 @inlined
@@ -145,7 +181,7 @@ def touch_last(s, b, item):
     dest = s.bin_of[b, item]
     tail = s.last_held[b, dest]
     if tail != item:
-        _unlink(s, b, item, dest)
+        _unlink_piece(s, b, item, item, dest)
         s.next_held[b, tail] = item
         s.prev_held[b, item] = tail
         s.next_held[b, item] = NOBODY
@@ -153,20 +189,22 @@ def touch_last(s, b, item):
 
 
 @inlined
-def _link(s, b, item, dest):
+def _link_piece(s, b, front, back, dest):
+    """Put items linked to each other, from `front` to `back`, in front of a bin's list."""
     head = s.first_held[b, dest]
-    s.next_held[b, item] = head
-    s.prev_held[b, item] = NOBODY
+    s.next_held[b, back] = head
+    s.prev_held[b, front] = NOBODY
     if head != NOBODY:
-        s.prev_held[b, head] = item
+        s.prev_held[b, head] = back
     else:
-        s.last_held[b, dest] = item
-    s.first_held[b, dest] = item
+        s.last_held[b, dest] = back
+    s.first_held[b, dest] = front
 
 
 @inlined
-def _unlink(s, b, item, dest):
-    before, after = s.prev_held[b, item], s.next_held[b, item]
+def _unlink_piece(s, b, front, back, dest):
+    """Take items linked to each other, from `front` to `back`, out of a bin's list."""
+    before, after = s.prev_held[b, front], s.next_held[b, back]
     if before == NOBODY:
         s.first_held[b, dest] = after
     else:

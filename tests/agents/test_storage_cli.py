@@ -121,6 +121,7 @@ def test_bad_lines_are_left_out_only_when_asked_for_and_counted(cli, fails, trac
         (("--trace", "."), "found 'Is a directory'"),
         (("--policies", "lruu"), "Did you mean 'lru'?"),
         (("--policies", ","), "got none"),
+        (("--policies", "foresight", "--part", "whole"), "taught on the first half"),
         (("--devices", "H"), "Expected 2 to 8 devices, got 1"),
         (("--devices", "H,Q"), "got 'Q'"),
         (("--devices", "H,missing.json"), "missing.json: file"),

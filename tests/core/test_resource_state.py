@@ -14,6 +14,7 @@ from allocenv.core.resource_state import (
     empty_resource_state,
     fits,
     move,
+    move_piece,
     place,
     remove,
     touch,
@@ -55,7 +56,7 @@ def test_any_sequence_of_moves_goes_as_in_the_twin(capacities, demands, shapes, 
     for item, bin_, variant, touching in tries:
         if touching == "front" and item in twin.held:
             twin.touch(item)
-            touch(state, 1, item)
+            touch(state, 1, item, 1)
         if touching == "end" and item in twin.held:
             twin.touch_last(item)
             touch_last(state, 1, item)
@@ -81,12 +82,43 @@ def test_any_sequence_of_moves_goes_as_in_the_twin(capacities, demands, shapes, 
     assert (state.bin_of[1] == UNPLACED).all()
 
 
-def linked(state, bin_):
-    """The items of a bin of row 1 in the order of its links."""
-    items, item = [], state.first_held[1, bin_]
+@settings(max_examples=60, deadline=None)
+@given(
+    tries=st.lists(
+        st.tuples(st.integers(0, 7), st.integers(1, 8), st.integers(0, BINS - 1), st.booleans()), max_size=20
+    )
+)
+def test_pieces_of_a_list_move_and_come_forward_as_their_items_would_one_by_one(tries):
+    # eight items of 1 in three bins of 8
+    state, twin = empty_resource_state(1, 8, BINS, 1, 1, 1), Twin([[8]] * BINS, [[[1]]], [0] * 8)
+    state.n_items[0], state.n_bins[0], state.capacity[0], state.n_variants[0] = 8, BINS, 8, 1
+    state.demand[0] = 1
+    for item in range(8):
+        place(state, 0, item, item % 2, 0)
+        twin.place(item, item % 2, 0)
+    for item, n, bin_, forward in tries:
+        if forward:
+            n = min(n, 8 - item)
+            touch(state, 0, item, n)
+            for i in range(item, item + n):
+                twin.touch(i)
+        else:
+            line = twin.latest_first(twin.held[item][0])
+            piece = line[line.index(item) :][:n]
+            if twin.held[item][0] != bin_:
+                move_piece(state, 0, piece[0], piece[-1], len(piece), bin_)
+                for i in reversed(piece):
+                    twin.place(i, bin_, 0)
+        check(state, 0)
+        assert [linked(state, b, row=0) for b in range(BINS)] == [twin.latest_first(b) for b in range(BINS)]
+
+
+def linked(state, bin_, row=1):
+    """The items of a bin in the order of its links."""
+    items, item = [], state.first_held[row, bin_]
     while item != NOBODY:
         items.append(int(item))
-        item = state.next_held[1, item]
+        item = state.next_held[row, item]
     return items
 
 

@@ -47,7 +47,7 @@ class SlowStorage:
             SlowDevice(d, size, d.dwpd * d.gigabytes * 1e9 / 4096 * endurance if endurance else float("inf"))
             for d, size in zip(devices, sizes, strict=True)
         ]
-        self.devices[-1].pages = list(range(len(address)))
+        self.devices[-1].pages = list(range(len(address)))[::-1]
         self.requests, self.address = requests, address
         self.accounting, self.open_loop = accounting, open_loop
         self.budget = budget_mb_s / 4096 if budget_mb_s else float("inf")

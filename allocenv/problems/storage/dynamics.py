@@ -22,7 +22,8 @@ from allocenv.core.resource_state import (
     ResourceState,
     clear,
     empty_resource_state,
-    move,
+    in_line,
+    move_piece,
     place,
     touch,
     touch_last,
@@ -114,7 +115,7 @@ def begin(rules, s, b, at):
         a.capacity[b, 0, d] = rules.capacity[d]
         s.free_at[b, d] = s.busy[b, d] = 0.0
         s.head[b, d] = s.written[b, d] = 0
-    for page in range(pages - 1, -1, -1):
+    for page in range(pages):
         place(a, b, page, devices - 1, 0)
         s.accesses[b, page] = 0
         s.last_access[b, page] = s.last_move[b, page] = NEVER
@@ -198,8 +199,8 @@ def serve(x, rules, s, b, target, spare=0):
     else:
         finish = _serve_in_place(x, rules, s, b, first, n, op)
     moving = 0.0
-    missing = _missing(s, b, first, n, target)
-    if target != STAY and missing > 0:
+    missing = _missing(s, b, first, n, target) if target != STAY else 0
+    if missing > 0:
         moving = _make_room(x, rules, s, b, target, missing + spare, finish)
         if redirected:
             _arrive(s, b, first, n, target, t)
@@ -262,11 +263,13 @@ def _come(x, rules, s, b, t):
 @inlined
 def _touch(s, b, first, n, t):
     """Count the request's access to its pages."""
+    fast = 0
     for page in range(first, first + n):
         s.accesses[b, page] += 1
         s.last_access[b, page] = t
-        s.fast_pages[b] += s.alloc.bin_of[b, page] == 0
-        touch(s.alloc, b, page)
+        fast += s.alloc.bin_of[b, page] == 0
+    touch(s.alloc, b, first, n)
+    s.fast_pages[b] += fast
     s.pages[b] += n
 
 
@@ -304,7 +307,7 @@ def _bring_by_page(x, rules, s, b, target, first, n, op, device, t, now):
     length = 0
     for k in range(n + 1):
         if k < n and target[k] == device and s.alloc.bin_of[b, first + k] != device:
-            _relocate(s, b, first + k, device, t)
+            _relocate(s, b, first + k, first + k, 1, device, t)
             length += 1
         elif length > 0:
             if op == READ:
@@ -317,9 +320,12 @@ def _bring_by_page(x, rules, s, b, target, first, n, op, device, t, now):
 @inlined
 def _may_write_in_place(rules, s, b, first, n):
     """Whether the endurance of every device that holds some of the pages allows to write all of them."""
-    allowed = True
+    allowed, asked = True, NOBODY
     for page in range(first, first + n):
-        allowed &= may_write(rules, s, b, s.alloc.bin_of[b, page], n)
+        device = s.alloc.bin_of[b, page]
+        if device != asked:
+            allowed &= may_write(rules, s, b, device, n)
+            asked = device
     return allowed
 
 
@@ -347,31 +353,46 @@ def _serve_in_place(x, rules, s, b, first, n, op):
     """An I/O for every run of pages that one device holds; when the last one is done."""
     finish = s.clock[b]
     run = first
-    for page in range(first + 1, first + n + 1):
-        device = s.alloc.bin_of[b, run]
-        if page == first + n or s.alloc.bin_of[b, page] != device:
-            finish = max(finish, _queue(x, rules, s, b, device, op, run, page - run))
-            run = page
+    while run < first + n:
+        device, end = s.alloc.bin_of[b, run], run + 1
+        while end < first + n and s.alloc.bin_of[b, end] == device:
+            end += 1
+        finish = max(finish, _queue(x, rules, s, b, device, op, run, end - run))
+        run = end
     return finish
 
 
 @inlined
-def _relocate(s, b, page, target, t):
-    """Change where a page lives, and count it."""
-    if target < s.alloc.bin_of[b, page]:
-        s.promoted[b] += 1
+def _relocate(s, b, front, back, n, target, t):
+    """Change where n pages live that stand in line on a device, from `front` to `back`, and count them."""
+    if target < s.alloc.bin_of[b, front]:
+        s.promoted[b] += n
     else:
-        s.demoted[b] += 1
-    move(s.alloc, b, page, target, 0)
-    s.last_move[b, page] = t
+        s.demoted[b] += n
+    move_piece(s.alloc, b, front, back, n, target)
+    page = front
+    for _ in range(n):
+        s.last_move[b, page] = t
+        page = s.alloc.next_held[b, page]
+
+
+@inlined
+def _settle(s, b, page, end, target, t):
+    """Let pages `page` to `end` - 1, none of them on the target, live there."""
+    while page < end:
+        front = in_line(s.alloc, b, page, end)
+        _relocate(s, b, front, page, front - page + 1, target, t)
+        page = front + 1
 
 
 @inlined
 def _arrive(s, b, first, n, target, t):
     """Pages that were just written to the target live there now."""
-    for page in range(first, first + n):
-        if s.alloc.bin_of[b, page] != target:
-            _relocate(s, b, page, target, t)
+    page = first
+    while page < first + n:
+        end = _run_elsewhere(s, b, page, first + n, target)
+        _settle(s, b, page, end, target, t)
+        page = max(end, page + 1)
 
 
 @inlined
@@ -380,16 +401,21 @@ def _bring(x, rules, s, b, first, n, target, t, now):
     moving = 0.0
     page = first
     while page < first + n:
-        if s.alloc.bin_of[b, page] == target:
-            page += 1
-            continue
-        run = page
-        while page < first + n and s.alloc.bin_of[b, page] != target:
-            _relocate(s, b, page, target, t)
-            page += 1
-        s.written[b, target] += page - run
-        moving += _move_io(x, rules, s, b, target, WRITE, run, page - run, now)
+        end = _run_elsewhere(s, b, page, first + n, target)
+        if end > page:
+            _settle(s, b, page, end, target, t)
+            s.written[b, target] += end - page
+            moving += _move_io(x, rules, s, b, target, WRITE, page, end - page, now)
+        page = max(end, page + 1)
     return moving
+
+
+@inlined
+def _run_elsewhere(s, b, page, end, target):
+    """Where the run of pages, from `page` on, that are not on the target ends."""
+    while page < end and s.alloc.bin_of[b, page] != target:
+        page += 1
+    return page
 
 
 @inlined
@@ -430,20 +456,34 @@ def _short(rules, s, b, device, n, level):
 def _move_down(x, rules, s, b, device, n, now):
     """Move the n least recently used pages of a device down; victims that are neighbours go by one I/O."""
     moving = 0.0
-    run, length, dest = NOBODY, 0, 0
-    for _ in range(n):
-        victim, below = s.alloc.last_held[b, device], _below(rules, s, b, device)
-        if length > 0 and (below != dest or x.address[victim] != x.address[run] + length):
-            moving += _move_run(x, rules, s, b, device, dest, run, length, now)
-            length = 0
-        if length == 0:
-            run, dest = victim, below
-        length += 1
-        _relocate(s, b, victim, below, s.at[b])
-        s.written[b, below] += 1
-        s.last_evictions[b] += 1
-    if length > 0:
-        moving += _move_run(x, rules, s, b, device, dest, run, length, now)
+    while n > 0:
+        below = _below(rules, s, b, device)
+        many = min(n, rules.capacity[below] - s.alloc.used[b, 0, below])
+        if not may_write(rules, s, b, below, many):
+            many = 1
+        moving += _move_last(x, rules, s, b, device, below, many, now)
+        n -= many
+    return moving
+
+
+@inlined
+def _move_last(x, rules, s, b, device, below, n, now):
+    """Move the n least recently used pages of a device to `below`; the time it takes."""
+    moving = 0.0
+    back = s.alloc.last_held[b, device]
+    run = front = back
+    length = 1
+    for _ in range(n - 1):
+        front = s.alloc.prev_held[b, front]
+        if x.address[front] == x.address[run] + length:
+            length += 1
+        else:
+            moving += _move_run(x, rules, s, b, device, below, run, length, now)
+            run, length = front, 1
+    moving += _move_run(x, rules, s, b, device, below, run, length, now)
+    _relocate(s, b, front, back, n, below, s.at[b])
+    s.written[b, below] += n
+    s.last_evictions[b] += n
     return moving
 
 
@@ -491,7 +531,7 @@ def migrate(x, rules, s, b, page, target):
     moving = _make_room(x, rules, s, b, target, 1, began)
     source = s.alloc.bin_of[b, page]  # making room may have moved it down
     moving += _move_run(x, rules, s, b, source, target, page, 1, began)
-    _relocate(s, b, page, target, s.at[b])
+    _relocate(s, b, page, page, 1, target, s.at[b])
     s.written[b, target] += 1
     s.migrated[b] += 1 + s.last_evictions[b]
     if rules.accounting == CHARGED:

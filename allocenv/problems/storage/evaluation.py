@@ -9,6 +9,8 @@ import numpy as np
 from scipy.stats import t as student
 
 from allocenv.core.arrays import Array, LongArray
+from allocenv.problems.storage.export.deployed import Deployed
+from allocenv.problems.storage.export.network import load_network
 from allocenv.problems.storage.policies import POLICIES, Line
 from allocenv.problems.storage.rules import System
 from allocenv.problems.storage.simulation import Simulation, Summary
@@ -46,7 +48,14 @@ class Sized(NamedTuple):
 
 
 def find_policy(name: str) -> Line:
-    """The policy of this name. Raises ValueError, with the nearest name, where there is none."""
+    """The policy of this name, or of an exported network, `NAME.npz`.
+
+    Raises:
+        ValueError: none such, with the nearest name; or an InputError of the file.
+    """
+    if name.endswith(".npz"):
+        network = load_network(name)
+        return Line("an exported placement network", lambda _, system, __: Deployed(network, system))
     if name not in POLICIES:
         near = get_close_matches(name, POLICIES, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -54,13 +63,18 @@ def find_policy(name: str) -> Line:
     return POLICIES[name]
 
 
-def policy_names(text: str) -> tuple[str, ...]:
-    """Names joined by commas, each once, or `all`. Raises ValueError for an unknown one or none."""
+def policy_names(text: str, part: str = PARTS[0]) -> tuple[str, ...]:
+    """Names joined by commas, each once, or `all` that may be judged on the part.
+
+    Raises:
+        ValueError: an unknown name, none, or one that knows what it would be judged on.
+    """
     if text.strip() == "all":
-        return tuple(POLICIES)
+        return tuple(name for name, line in POLICIES.items() if part == PARTS[0] or not line.taught)
     names = tuple(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     for name in names:
-        find_policy(name)
+        if find_policy(name).taught and part != PARTS[0]:
+            raise ValueError(f"Expected part {PARTS[0]} for {name}: it is taught on the first half; got {part}.")
     if not names:
         raise ValueError(f"Expected policies among {', '.join(POLICIES)}, or all; got none.")
     return names

@@ -103,9 +103,9 @@ def expect_folder(out: Path) -> None:
 
 def run_evaluation(source: Input, wishes: Wishes, out: Path, readme: Path | None) -> None:
     """Judge the policies and write the files into `out`."""
-    names, system = policy_names(wishes.policies), wishes.system()
     if wishes.part not in PARTS:
         raise ValueError(f"--part: expected one of {', '.join(PARTS)}, got {wishes.part!r}.")
+    names, system = policy_names(wishes.policies, wishes.part), wishes.system()
     expect_folder(out)
     if readme is not None:
         between_marks(readme, "", MARKS)  # or hours later

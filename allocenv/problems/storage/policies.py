@@ -27,6 +27,7 @@ class Line(NamedTuple):
 
     what: str
     make: Callable[[Trace, System, int], Replayer]  # for a trace, a system, and a seed
+    taught: bool = False  # it knows the first half before it starts: to be judged on the second only
 
 
 def _cached(name: str) -> Line:
@@ -39,8 +40,10 @@ POLICIES: dict[str, Line] = {
     "lru_p05": Line("LRU, 5 % of the requests admitted at random", lambda *_: Selective(Admission(probability=0.05))),
     "lru_4hit": Line("LRU, admitted after 4 hits", lambda *_: Selective(Admission(hits=4))),
     **{name: _cached(name) for name in STYLES},
-    "tuned_lru": Line("selective LRU: the best setting on the first half", tuned_before),
-    "cde": Line("hot or random writes up, cold sequential ones down", lambda t, system, _: tuned_cde(t, system)),
+    "tuned_lru": Line("selective LRU: the best setting on the first half", tuned_before, taught=True),
+    "cde": Line(
+        "hot or random writes up, cold sequential ones down", lambda t, system, _: tuned_cde(t, system), taught=True
+    ),
     "hps": Line("by epochs: pages used above a threshold", lambda trace, *_: hps(trace)),
     "lfu_migration": Line("by epochs: the 1024 most used of the slower device", lambda trace, *_: lfu_migration(trace)),
     "archivist": Line("by epochs: pages a neural network calls hot", lambda trace, _, seed: archivist(trace, seed)),
@@ -54,7 +57,9 @@ POLICIES: dict[str, Line] = {
     ),
     "sibyl": Line("Sibyl (ISCA 2022): C51 chooses each request's device, learning online", Sibyl),
     "sibyl_tenfold": Line("Sibyl at ten times the published learning rate", partial(Sibyl, learning=TENFOLD)),
-    "foresight": Line("ours: values learnt on the first half and online, rules in shadows", Foresight.taught),
+    "foresight": Line(
+        "ours: values learnt on the first half and online, rules in shadows", Foresight.taught, taught=True
+    ),
     "foresight_online": Line("ours, learning from nothing while the trace is replayed", Foresight),
     "harmonia": Line("Harmonia (2025): one Q-network places, one migrates, learning online", Harmonia),
 }

@@ -13,6 +13,7 @@ import numpy as np
 
 from allocenv.core.arrays import Array, IntArray, LongArray
 from allocenv.core.kernel import inlined, kernel
+from allocenv.problems.storage.caches.heap import sift_down, sift_up
 from allocenv.problems.storage.dynamics import STAY, may_target, may_write, serve_by_page
 from allocenv.problems.storage.rules import System
 from allocenv.problems.storage.simulation import Simulation
@@ -107,7 +108,7 @@ def _look_ahead(future, held, first, pages, access):
         held.key[page] = future.request[future.next_access[access + k]] * np.int64(n) + (n - 1 - page)
         held.target[k] = STAY
         if held.slot[page] != OUTSIDE:
-            _sift_up(held, held.slot[page], page)
+            sift_up(held.heap, held.slot, held.key, held.slot[page], page)
 
 
 @kernel
@@ -163,7 +164,7 @@ def _agree(s, b, held, first, pages, leaving):
 @kernel
 def _push(held, page):
     held.size[0] += 1
-    _sift_up(held, held.size[0] - 1, page)
+    sift_up(held.heap, held.slot, held.key, held.size[0] - 1, page)
 
 
 @kernel
@@ -173,40 +174,8 @@ def _drop(held, page):
     held.size[0] -= 1
     filler = held.heap[held.size[0]]
     if filler != page:
-        _sift_up(held, slot, filler)
-        _sift_down(held, held.slot[filler], filler)
-
-
-@inlined
-def _sift_up(held, slot, page):
-    """Put a page into the heap at `slot` or above it."""
-    while slot > 0:
-        parent = (slot - 1) // 2
-        above = held.heap[parent]
-        if held.key[above] >= held.key[page]:
-            break
-        held.heap[slot] = above
-        held.slot[above] = slot
-        slot = parent
-    held.heap[slot] = page
-    held.slot[page] = slot
-
-
-@inlined
-def _sift_down(held, slot, page):
-    """Put a page into the heap at `slot` or below it."""
-    while 2 * slot + 1 < held.size[0]:
-        child = 2 * slot + 1
-        if child + 1 < held.size[0] and held.key[held.heap[child + 1]] > held.key[held.heap[child]]:
-            child += 1
-        below = held.heap[child]
-        if held.key[below] <= held.key[page]:
-            break
-        held.heap[slot] = below
-        held.slot[below] = slot
-        slot = child
-    held.heap[slot] = page
-    held.slot[page] = slot
+        sift_up(held.heap, held.slot, held.key, slot, filler)
+        sift_down(held.heap, held.slot, held.key, held.size[0], held.slot[filler], filler)
 
 
 @dataclass

@@ -8,6 +8,7 @@ import numpy as np
 
 from allocenv.core.arrays import IntArray, LongArray
 from allocenv.core.kernel import inlined, kernel
+from allocenv.problems.storage.caches.heap import sift_down, sift_up
 from allocenv.problems.storage.caches.state import ADMITTED, CAPACITY, HELD, HIT, NOWHERE
 
 NEVER = 2**62
@@ -40,7 +41,7 @@ def belady_access(c, page, next_use):
     """
     if c.where[page] != NOWHERE:
         c.next_use[page] = next_use
-        _sift_up(c, c.uses[page], page)
+        sift_up(c.heap, c.uses, c.next_use, c.uses[page], page)
         return HIT
     if next_use >= NEVER:
         return page
@@ -48,14 +49,14 @@ def belady_access(c, page, next_use):
     if held < c.scalars[CAPACITY]:
         c.scalars[HELD] += 1
         _hold(c, page, next_use)
-        _sift_up(c, held, page)
+        sift_up(c.heap, c.uses, c.next_use, held, page)
         return ADMITTED
     victim = c.heap[0]
     if next_use >= c.next_use[victim]:
         return page
     c.where[victim] = NOWHERE
     _hold(c, page, next_use)
-    _sift_down(c, page)
+    sift_down(c.heap, c.uses, c.next_use, held, 0, page)
     return victim
 
 
@@ -63,39 +64,6 @@ def belady_access(c, page, next_use):
 def _hold(c, page, next_use):
     c.where[page] = HELD_LIST
     c.next_use[page] = next_use
-
-
-@inlined
-def _sift_up(c, slot, page):
-    """Put a page into the heap at `slot` or above it, where its next use belongs."""
-    while slot > 0:
-        parent = (slot - 1) // 2
-        above = c.heap[parent]
-        if c.next_use[above] >= c.next_use[page]:
-            break
-        c.heap[slot] = above
-        c.uses[above] = slot
-        slot = parent
-    c.heap[slot] = page
-    c.uses[page] = slot
-
-
-@inlined
-def _sift_down(c, page):
-    """Put a page into the heap in place of its top, or below it."""
-    slot, held = 0, c.scalars[HELD]
-    while 2 * slot + 1 < held:
-        child = 2 * slot + 1
-        if child + 1 < held and c.next_use[c.heap[child + 1]] > c.next_use[c.heap[child]]:
-            child += 1
-        below = c.heap[child]
-        if c.next_use[below] <= c.next_use[page]:
-            break
-        c.heap[slot] = below
-        c.uses[below] = slot
-        slot = child
-    c.heap[slot] = page
-    c.uses[page] = slot
 
 
 @kernel

@@ -13,7 +13,9 @@ from torch import nn
 
 from allocenv.agents.export_policy import CONVERTERS, TableNetwork, onnx_bytes, torchscript_bytes
 from allocenv.core.files import InputError
+from allocenv.problems.storage.evaluation import judged
 from allocenv.problems.storage.export.command import export_command
+from allocenv.problems.storage.export.deployed import Deployed, choose
 from allocenv.problems.storage.export.header import header_of, policy_header
 from allocenv.problems.storage.export.measure import FLAGS, compile_header, find_compiler, measure_header
 from allocenv.problems.storage.export.network import (
@@ -107,6 +109,29 @@ def test_header_numpy_and_pytorch_are_equal_in_every_state(scale):
     with torch.inference_mode():
         twin = TableNetwork(policy)(torch.from_numpy(states.astype(np.int64))).numpy()
     np.testing.assert_array_equal(twin, expected)
+
+
+def test_the_tables_decide_in_the_simulator_as_everywhere():
+    system = System.named("H&M")
+    network = train_placement(toy_trace(), system)
+    agent, bins = Deployed(network, system), random_states(network.levels, 500)
+    found = []
+    for state in bins:
+        agent.tables.bins[:] = state
+        found.append(choose(agent.tables))
+    assert found == choices(tabulate(network), bins).tolist()
+    assert 0 < sum(found) < 500
+
+
+def test_an_exported_network_is_judged_by_its_file_name(tmp_path):
+    trace, system = toy_trace(), System.named("H&M")
+    network = train_placement(trace, system)
+    save_network(network, tmp_path / "place.npz")
+    found = judged(trace, system, str(tmp_path / "place.npz")).summary
+    assert found.mean < judged(trace, system, "slow_only").summary.mean
+    assert found == judged(trace, system, str(tmp_path / "place.npz")).summary._replace(wall=found.wall)
+    with pytest.raises(ValueError, match="Expected a network for 3 devices, got one for 2"):
+        judged(trace, System.named("H&M&L"), str(tmp_path / "place.npz"))
 
 
 def test_equal_outputs_go_to_the_faster_device():
