@@ -19,6 +19,7 @@ from allocenv.problems.storage.simulation import Simulation
 from allocenv.problems.storage.trace import Trace
 
 HORIZON = 3.0  # in capacities of the fastest device, counted in page accesses
+DELAY = 7.5  # the same, until a sample is labelled
 MEMORY = (2_000, 10_000)  # requests over which rules are judged: as many as the capacity, within these limits
 
 
@@ -32,14 +33,15 @@ class Foresight:
         seed: int = 0,
         rules: tuple[Rule, ...] = RULES,
         horizon: float = HORIZON,
+        delay: float = DELAY,
     ) -> None:
         self.rules = system.rules(trace)
         self.set = arrays_of(rules)
-        self.n_pages, self.longest = trace.n_pages, int(trace.requests.pages.max())
+        self.n_pages = trace.n_pages
         capacity, timing = int(self.rules.capacity[0]), self.rules.timing
         unit = float(timing.first[0, -1] + timing.full_seek[-1] / 2 + timing.rotation[-1] - timing.first[0, 0])
         rng = np.random.default_rng(seed)
-        self.predictor = new_predictor(trace.n_pages, horizon * capacity, max(unit, 1.0), rng)
+        self.predictor = new_predictor(trace.n_pages, horizon * capacity, delay * capacity, max(unit, 1.0), rng)
         self.random = seeded(seed)
         self.begin()
 
@@ -53,7 +55,6 @@ class Foresight:
         forget_waiting(self.predictor)
         self.mind = Mind(
             memory=float(np.clip(capacity, *MEMORY)),
-            values=np.zeros(self.longest),
             room=np.zeros(1, np.int64),
             after=np.full(1, -1, np.int64),
             following=np.zeros(1, np.int64),

@@ -16,7 +16,7 @@ from allocenv.core.kernel import inlined, kernel
 from allocenv.core.resource_state import touch_last
 from allocenv.problems.storage.devices import MEAN_SQRT_DISTANCE
 from allocenv.problems.storage.dynamics import READ, WRITE
-from allocenv.problems.storage.foresight.prediction import predict
+from allocenv.problems.storage.foresight.prediction import value_of
 from allocenv.problems.storage.rules import FREE
 
 FORESEE, SELECT = 0, 1
@@ -95,11 +95,11 @@ def eviction_us(rules, device, n):
 
 
 @kernel
-def foresee(x, rules, s, b, caution, values, p, history, target, room, random):
+def foresee(x, rules, s, b, caution, p, history, target, room, random):
     """Whether the next request should come to the target device.
 
-    `values` [>= pages] are what its pages would save on the fastest device. If so, pages to leave stand at the
-    end of the device's list and room[0] is how many more of them leave than the request needs.
+    If so, pages to leave stand at the end of the device's list and room[0] is how many more of them leave than
+    the request needs.
     """
     t = s.at[b]
     first, n, op = x.first[t], x.pages[t], WRITE if x.write[t] else READ
@@ -110,7 +110,7 @@ def foresee(x, rules, s, b, caution, values, p, history, target, room, random):
     for k in range(n):
         here = s.alloc.bin_of[b, first + k]
         if here > target:
-            gain += values[k] * (ratio - (saving_us(rules, here, op, n, False) / whole if whole > 0.0 else 0.0))
+            gain += value_of(p, history, first + k) * (ratio - (saving_us(rules, here, op, n, False) / whole if whole > 0.0 else 0.0))
             missing += 1
     room[0] = 0
     if missing == 0 or n > rules.capacity[target]:
@@ -152,7 +152,7 @@ def _least_valuable(s, b, p, history, device, first, n, random):
         page = (next_bits(random) >> 5) % pages
         if s.alloc.bin_of[b, page] != device or (first <= page < first + n):
             continue
-        value = predict(p, history, page)
+        value = value_of(p, history, page)
         if victim == NONE or value < least:
             victim, least = page, value
         found += 1

@@ -18,7 +18,6 @@ from allocenv.problems.storage.foresight.history import FEATURES, describe
 from allocenv.problems.storage.online.network import adam, backward, forward, glorot
 
 HIDDEN = (24, 24)
-PATIENCE = 2.5  # horizons until a sample is labelled
 HIGHEST = 8.0  # of the logarithm of a value
 BATCH = 64
 LEARNING_RATE = 2e-3
@@ -26,6 +25,7 @@ SLOWEST = 0.1  # of the learning rate, in the long run
 MOST_AHEAD = 4.0  # horizons from `origin` on
 QUEUE = 1 << 16  # samples that can wait
 MEMORY = 1 << 16  # samples that are kept
+STALE = 0.25  # of a page's age, by which it may have grown since its value was predicted
 READY = 2_000  # labelled samples before the predictor is believed
 
 
@@ -33,6 +33,7 @@ class Predictor(NamedTuple):
     """The network, samples waiting for their label, and labelled ones to learn from."""
 
     horizon: float  # page accesses by which a saving counts 1/e
+    delay: float  # page accesses until a sample is labelled
     unit: float  # microseconds of a value of 1
     sizes: LongArray
     weights: Array
@@ -53,14 +54,17 @@ class Predictor(NamedTuple):
     samples: Array  # [R, F]
     labels: Array  # [R]
     known: LongArray  # [1]  samples ever labelled
+    value: Array  # [M]  the last prediction for each page, microseconds
+    valued_at: LongArray  # [M]  when it was made, or -1
 
 
-def new_predictor(pages: int, horizon: float, unit: float, rng: np.random.Generator) -> Predictor:
+def new_predictor(pages: int, horizon: float, delay: float, unit: float, rng: np.random.Generator) -> Predictor:
     """A predictor that knows nothing."""
     sizes = np.array([len(FEATURES), *HIDDEN, 1], np.int64)
     weights, total = glorot(sizes, rng), int(sizes.sum())
     return Predictor(
         horizon=float(horizon),
+        delay=float(delay),
         unit=float(unit),
         sizes=sizes,
         weights=weights,
@@ -81,6 +85,8 @@ def new_predictor(pages: int, horizon: float, unit: float, rng: np.random.Genera
         samples=np.zeros((MEMORY, len(FEATURES))),
         labels=np.zeros(MEMORY),
         known=np.zeros(1, np.int64),
+        value=np.zeros(pages),
+        valued_at=np.full(pages, -1, np.int64),
     )
 
 
@@ -88,6 +94,7 @@ def forget_waiting(p: Predictor) -> None:
     """Drop what waits for a label, and count time from zero; what was learnt stays."""
     p.queue[:], p.origin[0] = 0, 0
     p.credit[:] = 0.0
+    p.valued_at[:] = -1
 
 
 @inlined
@@ -102,6 +109,17 @@ def predict(p, history, page):
     describe(history, page, p.h)
     forward(p.sizes, p.weights, p.z, p.h)
     return p.unit * exp(min(p.h[p.h.size - 1], HIGHEST))
+
+
+@inlined
+def value_of(p, history, page):
+    """The value of a page, predicted anew where it has aged much since it was predicted last."""
+    now = history.clock[0]
+    then = p.valued_at[page]
+    if then < history.last[page] or (now - then) > STALE * (then - history.last[page] + 1):
+        p.value[page] = predict(p, history, page)
+        p.valued_at[page] = now
+    return p.value[page]
 
 
 @kernel
@@ -133,7 +151,7 @@ def is_due(p, history):
     if p.queue[0] - p.queue[1] + 2 > p.waiting_page.size:
         return False
     newest = p.waiting_since[(p.queue[0] - 1) % p.waiting_page.size]
-    return p.queue[0] == 0 or (history.clock[0] - newest) * p.waiting_page.size > 2 * PATIENCE * p.horizon
+    return p.queue[0] == 0 or (history.clock[0] - newest) * p.waiting_page.size > 2 * p.delay
 
 
 @kernel
@@ -152,13 +170,17 @@ def label_samples(p, history):
     """Label what has waited long enough."""
     while p.queue[1] < p.queue[0]:
         i = p.queue[1] % p.waiting_page.size
-        if history.clock[0] - p.waiting_since[i] < PATIENCE * p.horizon:
+        if history.clock[0] - p.waiting_since[i] < p.delay:
             break
         j = p.known[0] % p.labels.size
         for f in range(p.samples.shape[1]):
             p.samples[j, f] = p.waiting[i, f]
+        page = p.waiting_page[i]
         grown = exp((p.waiting_since[i] - p.origin[0]) / p.horizon)
-        p.labels[j] = (p.credit[p.waiting_page[i]] - p.waiting_credit[i]) * grown
+        p.labels[j] = (p.credit[page] - p.waiting_credit[i]) * grown
+        if ready(p):
+            left = exp((p.waiting_since[i] - history.clock[0]) / p.horizon)
+            p.labels[j] += left * value_of(p, history, page) / p.unit
         p.known[0] += 1
         p.queue[1] += 1
 

@@ -13,7 +13,6 @@ from allocenv.problems.storage.foresight.prediction import (
     is_due,
     label_samples,
     learn,
-    predict,
     put_sample,
     ready,
 )
@@ -30,7 +29,6 @@ class Mind(NamedTuple):
     """What the loop itself keeps."""
 
     memory: float  # requests over which a rule is judged
-    values: Array  # [longest request]
     room: LongArray  # [1]
     after: LongArray  # [1]  address behind the last request
     following: LongArray  # [1]  the rule in force
@@ -45,7 +43,7 @@ def _choose(x, rules, s, b, set_, e, p, history, m, draw, random):
     kind = set_.kind[e]
     if kind == FORESEE and ready(p):
         for device in range(rules.capacity.size - 1):
-            if foresee(x, rules, s, b, set_.caution[e], m.values, p, history, device, m.room, random):
+            if foresee(x, rules, s, b, set_.caution[e], p, history, device, m.room, random):
                 return device
         return STAY
     rule = FALLBACK if kind == FORESEE else e
@@ -69,9 +67,6 @@ def replay_foresight(x, rules, s, shadow, set_, p, history, m, random, latency, 
             label_samples(p, history)
             if ready(p):
                 learn(p, random)
-        if ready(p):
-            for k in range(pages):
-                m.values[k] = predict(p, history, first + k)
         draw = (next_bits(random) >> 10) * (1.0 / (1 << 53))
         for e in range(set_.kind.size):
             target = _choose(x, rules, shadow, e, set_, e, p, history, m, draw, random)
