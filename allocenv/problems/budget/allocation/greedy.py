@@ -1,0 +1,205 @@
+"""How many rollouts does each prompt get, at equal costs? The exact solution of the multiple-choice knapsack.
+
+Maximise sum_i V_i(n_i) subject to sum_i n_i = total and low_i <= n_i <= up_i.
+
+Why greedy is exact. D(N) = V(N+1) - V(N) falls with N (for the gradient D(N+1) - D(N) = -g [p^N (1-p)^2 + (1-p)^N p^2] < 0,
+likewise for the other shapes), and a mean of falling curves falls: so V_i is concave, known or expected. Let n be what
+comes of taking the largest gain again and again, m any other allocation of the same total. Then some i has n_i > m_i and
+some j has n_j < m_j. Prompt i's last rollout was taken though j's rollout n_j + 1 was there: D_i(n_i - 1) >= D_j(n_j), and
+by concavity D_i(m_i) >= D_i(n_i - 1) >= D_j(n_j) >= D_j(m_j - 1). Moving one rollout from j to i in m loses nothing and
+brings m nearer to n; repeated, m becomes n.
+
+The one exception: a gradient needs two rollouts, V(0) = V(1) = 0. With low_i = 0 the chord from 0 to 2 has slope
+p (1-p) g = D(2), so with the first two rollouts as one item of two gains the slopes fall again and the same proof holds, but
+where one rollout is left and the largest gain is such a pair. With s the pair's slope per rollout (what a rollout is worth at
+the margin) every allocation loses against total + s by what each prompt loses against its best at price s. One rollout too
+many or too few of an odd size must be lost somewhere, and the cheapest places are few:
+
+    another prompt takes it      loses s - (its gain)
+    it is wasted                 loses s
+    a prompt gives one back      loses (its last gain) - s, and the pair is taken
+    a pair is given back         loses 2 (its slope - s), and a closed prompt of slope r takes three: 3 (s - r)
+
+Source: derived; the problem is that of Knapsack RL (2509.25849), which solves it by dynamic programming.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from allocenv.core.arrays import Array, BoolArray, LongArray
+from allocenv.core.kernel import inlined, kernel
+from allocenv.problems.budget.values import (
+    GRADIENT,
+    VARIANCE,
+    Belief,
+    Value,
+    advance,
+    curves,
+    gain,
+    next_gains,
+)
+
+
+class Bounds(NamedTuple):
+    """The fewest and the most rollouts of each prompt."""
+
+    low: LongArray  # [M]
+    up: LongArray  # [M]
+
+
+def bounds(m: int, low: ArrayLike, up: ArrayLike) -> Bounds:
+    """Bounds of m prompts from one number for all or one each.
+
+    Raises:
+        ValueError: a bound that is no whole number of at least 0, or low above up.
+    """
+    lows, ups = (_whole(m, name, x) for name, x in (("low", low), ("up", up)))
+    if (lows > ups).any():
+        i = int(np.argmax(lows > ups))
+        raise ValueError(f"Expected low <= up, got {lows[i]} > {ups[i]} for prompt {i}.")
+    return Bounds(lows, ups)
+
+
+def allocate(of: Value, belief: Belief, total: int, low: ArrayLike = 2, up: ArrayLike = 128) -> LongArray:
+    """The rollouts [M] of largest expected value; they sum to `total`. O(M + total log M).
+
+    Of equal gains the prompt with fewer rollouts goes first, then the one that comes first.
+
+    Args:
+        of: the value, such as VALUES["infogain"].
+        belief: about the M success rates.
+        total: rollouts to give away.
+        low: fewest rollouts of a prompt, for all or [M]. 0 lets prompts be left out.
+        up: most rollouts of a prompt, for all or [M].
+
+    Raises:
+        ValueError: bad bounds, a total below the sum of `low` or above the sum of `up`, or low < 2 for `variance`.
+    """
+    limits = bounds(len(belief.wins), low, up)
+    require_concave(of, limits.low)
+    require_total(total, int(limits.low.sum()), int(limits.up.sum()), len(limits.low))
+    paired = pairs(of, limits)
+    levels = limits.low.copy()
+    left = _fill_up(of, belief, levels, limits.up, paired, int(total) - int(levels.sum()))
+    if left:
+        _place_odd(of, belief, levels, limits, paired)
+    return levels
+
+
+def require_concave(of: Value, low: LongArray) -> None:
+    """Raise ValueError where the value is not defined below the fewest rollouts."""
+    if of.shape == VARIANCE and (low < 2).any():
+        raise ValueError(f"Expected low >= 2 for the value `variance`, got {low.min()}.")
+
+
+def require_total(total: int, least: int, most: int, m: int) -> None:
+    """Raise ValueError where no allocation has this total."""
+    if not least <= total <= most:
+        raise ValueError(f"Expected a total from {least} to {most} for {m} prompts and their bounds, got {total}.")
+
+
+def pairs(of: Value, limits: Bounds) -> BoolArray:
+    """Prompts [M] whose first two rollouts are one item."""
+    return (limits.low == 0) & (limits.up >= 2) & (of.shape == GRADIENT)
+
+
+def _whole(m: int, name: str, x: ArrayLike) -> LongArray:
+    given = np.asarray(x)
+    if given.shape not in ((), (m,)) or given.dtype.kind not in "iu":
+        raise ValueError(f"Expected {name}: one whole number or one for each of {m} prompts, got {x!r}.")
+    if (given < 0).any():
+        raise ValueError(f"Expected {name} >= 0, got {given.min()}.")
+    return np.array(np.broadcast_to(given, (m,)), np.int64)
+
+
+def _fill_up(of: Value, belief: Belief, levels: LongArray, up: LongArray, paired: BoolArray, room: int) -> int:
+    """Give `room` rollouts away in place. Returns 1 where one is left and the best item is a pair, else 0."""
+    at = np.where((levels == 0) & (of.shape == GRADIENT), 1, levels)
+    made = curves(of, belief, at)
+    left: int = _fill(made, levels, up, paired, at == levels, room, np.empty(len(up)), np.empty(len(up), np.int32))
+    return left
+
+
+@inlined
+def _before(key, row, levels, x, y):
+    """Whether heap place x goes before y."""
+    if key[x] != key[y]:
+        return key[x] > key[y]
+    i, j = row[x], row[y]
+    return levels[i] < levels[j] or (levels[i] == levels[j] and i < j)
+
+
+@inlined
+def _sink(key, row, levels, x, size):
+    while True:
+        child = 2 * x + 1
+        if child >= size:
+            return
+        if child + 1 < size and _before(key, row, levels, child + 1, child):
+            child += 1
+        if not _before(key, row, levels, child, x):
+            return
+        key[x], key[child] = key[child], key[x]
+        row[x], row[child] = row[child], row[x]
+        x = child
+
+
+@kernel
+def _fill(c, levels, up, paired, started, room, key, row):
+    size = 0
+    for i in range(levels.size):
+        if levels[i] < up[i]:
+            row[size] = i
+            key[size] = 0.5 * gain(c, i) if paired[i] else (gain(c, i) if started[i] else 0.0)
+            size += 1
+    for x in range(size // 2 - 1, -1, -1):
+        _sink(key, row, levels, x, size)
+    while room > 0 and size > 0:
+        i = row[0]
+        if paired[i] and levels[i] == 0:
+            if room == 1:
+                return 1
+            levels[i] = 2
+            room -= 2
+            advance(c, i, 1)
+        else:
+            advance(c, i, levels[i])
+            levels[i] += 1
+            room -= 1
+        if levels[i] < up[i]:
+            key[0] = gain(c, i)
+        else:
+            size -= 1
+            key[0], row[0] = key[size], row[size]
+        _sink(key, row, levels, 0, size)
+    return 0
+
+
+def _place_odd(of: Value, belief: Belief, levels: LongArray, limits: Bounds, paired: BoolArray) -> None:
+    """Give the last rollout away where the best item is a pair; the docstring of this file lists the ways."""
+    forward = next_gains(of, belief, levels)  # 0 where there is nothing yet: wasted
+    back = next_gains(of, belief, np.maximum(levels - 1, 0))
+    slope = next_gains(of, belief, np.full_like(levels, 2))
+    closed = paired & (levels == 0)
+    top = _best(slope, closed)
+    s = slope[top]
+    taker = _best(forward, levels < limits.up)
+    giver = _best(-back, (levels > limits.low) & ~(paired & (levels <= 2)))
+    opened = _best(-slope, paired & (levels == 2))
+    triple = _best(slope, closed & (limits.up >= 3))
+    give = back[giver] - s if giver >= 0 else np.inf
+    swap = 2 * (slope[opened] - s) + 3 * (s - slope[triple]) if opened >= 0 and triple >= 0 else np.inf
+    if s - forward[taker] <= min(give, swap):
+        levels[taker] += 1
+    elif give <= swap:
+        levels[giver] -= 1
+        levels[top] = 2
+    else:
+        levels[opened], levels[triple] = 0, 3
+
+
+def _best(score: Array, among: BoolArray) -> int:
+    """The first of the largest scores among some, -1: there is none."""
+    return int(np.argmax(np.where(among, score, -np.inf))) if among.any() else -1
