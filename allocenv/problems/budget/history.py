@@ -1,7 +1,9 @@
 """How is a history of rollouts read? CSV or JSON lines of prompt id, correct, rollouts and, where known, tokens.
 
-    prompt_id,correct,rollouts,tokens          {"prompt_id": "gsm8k/17", "correct": 3, "rollouts": 8, "tokens": 5210}
+    prompt_id,correct,rollouts,tokens
     gsm8k/17,3,8,5210
+
+    {"prompt_id": "gsm8k/17", "correct": 3, "rollouts": 8, "tokens": 5210}
 
 One line is one visit of a prompt, in the order of time. Files may be packed with gzip.
 """
@@ -38,8 +40,8 @@ def read_history(path: str | os.PathLike[str]) -> History:
     """Read a file whose first character says whether it is JSON lines or CSV.
 
     Raises:
-        InputError: the file cannot be read, has unknown or missing columns, or a line whose numbers are none, are negative or
-            have more correct ones than rollouts.
+        InputError: the file cannot be read, has unknown or missing columns, or a line whose numbers are none,
+            are negative or have more correct ones than rollouts.
     """
     source, text = os.fspath(path), read_text(path)
     lines = _json_lines(source, text) if text.lstrip().startswith("{") else _csv_lines(source, text)

@@ -1,6 +1,7 @@
 """How often was each prompt of a real GRPO run solved, and how likely was it?
 
-806 of the 1,209 prompts of Qwen2.5-Math-1.5B on DSR-sub, 44 to 57 visits of 8 rollouts each (One-Shot-RLVR, Apache-2.0).
+806 of the 1,209 prompts of Qwen2.5-Math-1.5B on DSR-sub, 44 to 57 visits of 8 rollouts each (One-Shot-RLVR,
+Apache-2.0).
 """
 
 import csv
@@ -25,9 +26,10 @@ SOURCE = DataSource(
     "Apache-2.0",
     "github.com/ypwang61/One-Shot-RLVR, data/acc_step_500.json; arXiv 2504.20571",
 )
-# Smoothing. Between visits a rate drifts far less than 8 rollouts scatter (E[diff^2] .0259, of which .0258 is binomial), so a
-# mean over 10 to 20 visits is right: a normal kernel of 5 visits has the weight of 17. The Beta is that of the pool (.30 to .35
-# and .34 to .71 over the run) and keeps the rates of prompts never solved above 0.
+# Smoothing. Between visits a rate drifts far less than 8 rollouts scatter (E[diff^2] .0259, of which .0258 is
+# binomial), so a mean over 10 to 20 visits is right: a normal kernel of 5 visits has the weight of 17. The
+# Beta is that of the pool (.30 to .35 and .34 to .71 over the run) and keeps the rates of prompts never
+# solved above 0.
 KERNEL_VISITS = 5.0
 POOL = (0.31, 0.45)
 
@@ -78,12 +80,14 @@ def true_rates(correct: IntArray) -> Array:
     seen = correct != ABSENT
     solved = np.where(seen, correct, 0) @ kernel
     tried = GROUP * (seen @ kernel)
-    return (solved + POOL[0]) / (tried + POOL[0] + POOL[1])
+    rates: Array = (solved + POOL[0]) / (tried + POOL[0] + POOL[1])
+    return rates
 
 
 def tuning_half(run: RealRun) -> BoolArray:
     """Which prompts [P] may be used to choose parameters: even ids. Figures are reported on the others."""
-    return run.problem_id % 2 == 0
+    even: BoolArray = run.problem_id % 2 == 0
+    return even
 
 
 def _whole(source: str, line: int, column: str, cell: str, most: int) -> int:

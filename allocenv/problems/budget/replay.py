@@ -1,10 +1,11 @@
 """Which rule of allocation makes most of a real run? Its success rates, outcomes drawn again, the same for every rule.
 
-A pass visits every prompt once, in batches of equal size. After a warm-up of equal groups each rule shares the rollouts of
-each batch; it sees what was correct, never the rate. What it does has no effect on the learner: rates are those of the run.
+A pass visits every prompt once, in batches of equal size. After a warm-up of equal groups each rule shares
+the rollouts of each batch; it sees what was correct, never the rate. What it does has no effect on the
+learner: rates are those of the run.
 
-Figures are expectations at the true rates given the allocation (for rules of several rounds, whose counts depend on outcomes:
-what came out, which has the same mean and more scatter).
+Figures are expectations at the true rates given the allocation (for rules of several rounds, whose counts
+depend on outcomes: what came out, which has the same mean and more scatter).
 """
 
 from collections.abc import Iterable, Mapping
@@ -30,6 +31,9 @@ class Setting(NamedTuple):
     warm_up: int = 2  # passes of equal groups for all rules, not counted
 
 
+USUAL = Setting()
+
+
 class Figures(NamedTuple):
     """What came of one rule, for each of S seeds."""
 
@@ -43,7 +47,9 @@ class Figures(NamedTuple):
     gap: Array  # [S]  share of the gap between uniform and oracle that is closed
 
 
-def replay(rates: Array, rules: Iterable[str] = tuple(RULES), seeds: int = 5, how: Setting = Setting()) -> Mapping[str, Figures]:  # noqa: B008
+def replay(
+    rates: Array, rules: Iterable[str] = tuple(RULES), seeds: int = 5, how: Setting = USUAL
+) -> Mapping[str, Figures]:
     """Play every rule over the rates [P, V] of P prompts at V visits.
 
     Raises:
@@ -56,7 +62,7 @@ def replay(rates: Array, rules: Iterable[str] = tuple(RULES), seeds: int = 5, ho
     names = list(dict.fromkeys([LOWEST, BEST, *rules]))
     found = {name: np.array([_one_run(rates, name, seed, how) for seed in range(seeds)]).T for name in names}
     low, best = found[LOWEST][0], found[BEST][0]
-    return {name: Figures(*found[name], gap=(found[name][0] - low) / (best - low)) for name in names}
+    return {name: Figures(*rows, (rows[0] - low) / (best - low)) for name, rows in found.items()}
 
 
 def interval(values: Array) -> tuple[float, float, float]:
@@ -70,12 +76,15 @@ def interval(values: Array) -> tuple[float, float, float]:
 
 def table(figures: Mapping[str, Figures]) -> str:
     """The figures as text, a rule a line."""
-    lines = [f"{'rule':24}{'prompts':>9}{'rollouts':>9}{'value':>9}{'gap closed':>24}{'hard':>8}{'most':>6}{'spent':>7}"]
+    lines = [
+        f"{'rule':24}{'prompts':>9}{'rollouts':>9}{'value':>9}{'gap closed':>24}{'hard':>8}{'most':>6}{'spent':>7}"
+    ]
     for name, f in figures.items():
         middle, low, high = interval(100 * f.gap)
         lines.append(
             f"{name:24}{f.prompts.mean():9.3f}{f.rollouts.mean():9.3f}{f.value.mean():9.5f}"
-            f"{f'{middle:.1f} [{low:.1f}, {high:.1f}] %':>24}{f.hard_solved.mean():8.1f}{f.most.max():6.0f}{f.spent.mean():7.3f}"
+            f"{f'{middle:.1f} [{low:.1f}, {high:.1f}] %':>24}"
+            f"{f.hard_solved.mean():8.1f}{f.most.max():6.0f}{f.spent.mean():7.3f}"
         )
     return "\n".join(lines)
 

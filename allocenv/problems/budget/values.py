@@ -1,16 +1,19 @@
 """What is an allocation worth? The value of N rollouts of a prompt, known or expected, and what one more adds.
 
-A value is V(N, p) = g(p) h(N, p) with g = p^a (1-p)^b and one of three shapes h. What one more rollout adds is
+A value is V(N, p) = g(p) h(N, p) with g = p^a (1-p)^b and one of three shapes h. What one more rollout adds
+is
 
-    gradient   D(N) = g [p^N (1-p) + (1-p)^N p]   h = 1 - p^N - (1-p)^N: the group has both outcomes; h(0) = h(1) = 0
+    gradient   D(N) = g [p^N (1-p) + (1-p)^N p]   h = 1 - p^N - (1-p)^N: both outcomes are seen; h(0) = h(1) = 0
     hit        D(N) = g (1-p)^N p                 h = 1 - (1-p)^N: some rollout is correct
-    variance   D(N) = g / (N (N-1)), N >= 2       h = 1 - 1/(N-1): variance of a leave-one-out baseline, taken away
+    variance   D(N) = g / (N (N-1)), N >= 2       h = 1 - 1/(N-1): variance of a leave-one-out baseline, removed
 
-Where p is not known but p ~ Beta(x, y), the power g tilts the belief: E[g f(p)] = E[g] E'[f(p)] with p ~ Beta(x+a, y+b)
-under E'. Its terms follow a recurrence without any gamma function: E'[p^(N+1) (1-p)] = E'[p^N (1-p)] (x'+N)/(x'+y'+N+1). A
-known rate follows the same one without the N. So there is one curve for all: two terms, each multiplied by a ratio.
+Where p is not known but p ~ Beta(x, y), the power g tilts the belief: E[g f(p)] = E[g] E'[f(p)] with p ~
+Beta(x+a, y+b) under E'. Its terms follow a recurrence without any gamma function: E'[p^(N+1) (1-p)] = E'[p^N
+(1-p)] (x'+N)/(x'+y'+N+1). A known rate follows the same one without the N. So there is one curve for all: two
+terms, each multiplied by a ratio.
 
-Sources: Knapsack RL (2509.25849; gradient, a=1, b=2); HORA (2605.07114; hit); VIP (2602.01601; variance, a=b=1).
+Sources: Knapsack RL (2509.25849; gradient, a=1, b=2); HORA (2605.07114; hit); VIP (2602.01601; variance,
+a=b=1).
 """
 
 from collections.abc import Mapping
@@ -103,7 +106,8 @@ def mixture(weight: ArrayLike, wins: ArrayLike, losses: ArrayLike) -> Belief:
     """The rates are mixtures of K Betas, [M, K] each; weights are scaled to sum to 1.
 
     Raises:
-        ValueError: a parameter that is not above 0, weights that are negative or all 0, or shapes that differ.
+        ValueError: a parameter that is not above 0, weights that are negative or all 0, or shapes that
+        differ.
     """
     w, a, b = (np.ascontiguousarray(x, np.float64) for x in (weight, wins, losses))
     if w.ndim != 2 or not w.shape == a.shape == b.shape:
@@ -118,7 +122,8 @@ def mixture(weight: ArrayLike, wins: ArrayLike, losses: ArrayLike) -> Belief:
 
 def mean(belief: Belief) -> Array:
     """The expected rates [M]."""
-    return (belief.weight * belief.wins / (belief.wins + belief.losses)).sum(axis=1)
+    rates: Array = (belief.weight * belief.wins / (belief.wins + belief.losses)).sum(axis=1)
+    return rates
 
 
 def rows(belief: Belief, which: Array) -> Belief:
@@ -128,7 +133,8 @@ def rows(belief: Belief, which: Array) -> Belief:
 
 def curves(of: Value, belief: Belief, levels: LongArray) -> Curves:
     """The curves of M prompts that have `levels` rollouts each."""
-    made = Curves(*(np.empty_like(belief.wins) for _ in range(4)), 1.0 if of.shape == VARIANCE else belief.spread)
+    win, loss, a, b = (np.empty(belief.wins.shape) for _ in range(4))
+    made = Curves(win, loss, a, b, 1.0 if of.shape == VARIANCE else belief.spread)
     _start(of.shape, float(of.success), float(of.failure), belief, levels, made)
     return made
 

@@ -8,7 +8,8 @@ from allocenv.core.arrays import Array, LongArray
 def take_largest(gains: Array, room: int) -> LongArray:
     """How many of its gains [M, L], which must fall along each row, each row takes so that `room` are taken in all.
 
-    Exact for concave values (see `greedy`). Equal gains: the lower level, then the lower row first. O(M L log(M L)).
+    Exact for concave values (see `greedy`). Equal gains: the lower level, then the lower row first. O(M L
+    log(M L)).
 
     Raises:
         ValueError: `room` is below 0 or above M L, or a row rises.

@@ -2,18 +2,20 @@
 
 Maximise sum_i V_i(n_i) subject to sum_i n_i = total and low_i <= n_i <= up_i.
 
-Why greedy is exact. D(N) = V(N+1) - V(N) falls with N (for the gradient D(N+1) - D(N) = -g [p^N (1-p)^2 + (1-p)^N p^2] < 0,
-likewise for the other shapes), and a mean of falling curves falls: so V_i is concave, known or expected. Let n be what
-comes of taking the largest gain again and again, m any other allocation of the same total. Then some i has n_i > m_i and
-some j has n_j < m_j. Prompt i's last rollout was taken though j's rollout n_j + 1 was there: D_i(n_i - 1) >= D_j(n_j), and
-by concavity D_i(m_i) >= D_i(n_i - 1) >= D_j(n_j) >= D_j(m_j - 1). Moving one rollout from j to i in m loses nothing and
-brings m nearer to n; repeated, m becomes n.
+Why greedy is exact. D(N) = V(N+1) - V(N) falls with N (for the gradient D(N+1) - D(N) = -g [p^N (1-p)^2 +
+(1-p)^N p^2] < 0, likewise for the other shapes), and a mean of falling curves falls: so V_i is concave, known
+or expected. Let n be what comes of taking the largest gain again and again, m any other allocation of the
+same total. Then some i has n_i > m_i and some j has n_j < m_j. Prompt i's last rollout was taken though j's
+rollout n_j + 1 was there: D_i(n_i - 1) >= D_j(n_j), and by concavity D_i(m_i) >= D_i(n_i - 1) >= D_j(n_j) >=
+D_j(m_j - 1). Moving one rollout from j to i in m loses nothing and brings m nearer to n; repeated, m becomes
+n.
 
-The one exception: a gradient needs two rollouts, V(0) = V(1) = 0. With low_i = 0 the chord from 0 to 2 has slope
-p (1-p) g = D(2), so with the first two rollouts as one item of two gains the slopes fall again and the same proof holds, but
-where one rollout is left and the largest gain is such a pair. With s the pair's slope per rollout (what a rollout is worth at
-the margin) every allocation loses against total + s by what each prompt loses against its best at price s. One rollout too
-many or too few of an odd size must be lost somewhere, and the cheapest places are few:
+The one exception: a gradient needs two rollouts, V(0) = V(1) = 0. With low_i = 0 the chord from 0 to 2 has
+slope p (1-p) g = D(2), so with the first two rollouts as one item of two gains the slopes fall again and the
+same proof holds, but where one rollout is left and the largest gain is such a pair. With s the pair's slope
+per rollout (what a rollout is worth at the margin) every allocation loses against total + s by what each
+prompt loses against its best at price s. One rollout too many or too few of an odd size must be lost
+somewhere, and the cheapest places are few:
 
     another prompt takes it      loses s - (its gain)
     it is wasted                 loses s
@@ -75,7 +77,8 @@ def allocate(of: Value, belief: Belief, total: int, low: ArrayLike = 2, up: Arra
         up: most rollouts of a prompt, for all or [M].
 
     Raises:
-        ValueError: bad bounds, a total below the sum of `low` or above the sum of `up`, or low < 2 for `variance`.
+        ValueError: bad bounds, a total below the sum of `low` or above the sum of `up`, or low < 2 for
+        `variance`.
     """
     limits = bounds(len(belief.wins), low, up)
     require_concave(of, limits.low)
@@ -102,7 +105,8 @@ def require_total(total: int, least: int, most: int, m: int) -> None:
 
 def pairs(of: Value, limits: Bounds) -> BoolArray:
     """Prompts [M] whose first two rollouts are one item."""
-    return (limits.low == 0) & (limits.up >= 2) & (of.shape == GRADIENT)
+    two: BoolArray = (limits.low == 0) & (limits.up >= 2) & (of.shape == GRADIENT)
+    return two
 
 
 def _whole(m: int, name: str, x: ArrayLike) -> LongArray:

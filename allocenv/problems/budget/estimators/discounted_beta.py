@@ -1,8 +1,8 @@
 """What do all rollouts of a prompt say about its rate, if old ones count less? A Beta for each prompt.
 
-The counts of a prompt shrink by `forget` at each visit, since the learner changes; the prior is the Beta whose first two
-moments are those of the pool's recent groups (empirical Bayes). k/n and k(k-1)/(n(n-1)) estimate E[p] and E[p^2] without bias
-whatever n the allocator chose.
+The counts of a prompt shrink by `forget` at each visit, since the learner changes; the prior is the Beta
+whose first two moments are those of the pool's recent groups (empirical Bayes). k/n and k(k-1)/(n(n-1))
+estimate E[p] and E[p^2] without bias whatever n the allocator chose.
 """
 
 from typing import NamedTuple
@@ -67,7 +67,8 @@ class DiscountedBeta:
     def mean(self, prompts: ArrayLike) -> Array:
         """See `Estimator`."""
         wins, losses = self._parameters(prompts)
-        return wins / (wins + losses)
+        rates: Array = wins / (wins + losses)
+        return rates
 
     def posterior(self, prompts: ArrayLike) -> Belief:
         """A Beta for each prompt, K = 1."""

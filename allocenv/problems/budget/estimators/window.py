@@ -1,8 +1,9 @@
 """The published estimate: how often was a prompt solved in its latest 16 rollouts?
 
-Source: Knapsack RL (2509.25849), its code: the mean of the latest visit where that had at least 16 rollouts, else the mean of
-the latest 16 rewards across visits; valid from 8 rewards on. The order of rewards within a visit is not kept here, so of a
-visit that is only partly among the latest 16 the same share of its successes counts.
+Source: Knapsack RL (2509.25849), its code: the mean of the latest visit where that had at least 16 rollouts,
+else the mean of the latest 16 rewards across visits; valid from 8 rewards on. The order of rewards within a
+visit is not kept here, so of a visit that is only partly among the latest 16 the same share of its successes
+counts.
 """
 
 from typing import NamedTuple

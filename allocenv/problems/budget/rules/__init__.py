@@ -19,7 +19,7 @@ INFOGAIN = VALUES["infogain"]
 
 
 class Line(NamedTuple):
-    """One rule: how it is made for P prompts and the true rates (read by oracles only), what it does, whence it comes."""
+    """One rule: its maker for P prompts and the true rates (oracles only), what it does, its source."""
 
     make: Callable[[int, Rates], Rule]
     what: str
@@ -40,13 +40,17 @@ RULES = {
         "value: 2509.25849",
     ),
     "gvm": Line(
-        lambda n, rates: Gvm(n), "rollouts in proportion to 1 / sqrt(p + a/p) of accepted prompts", "GVM-RAFT, 2505.02391"
+        lambda n, rates: Gvm(n),
+        "rollouts in proportion to 1 / sqrt(p + a/p) of accepted prompts",
+        "GVM-RAFT, 2505.02391",
     ),
     "reinforce_ada_positive": Line(
         lambda n, rates: ReinforceAda(balanced=False), "rounds until 2 are correct", "Reinforce-Ada, 2510.04996"
     ),
     "reinforce_ada_balance": Line(
-        lambda n, rates: ReinforceAda(balanced=True), "rounds until 2 are correct and 2 wrong", "Reinforce-Ada, 2510.04996"
+        lambda n, rates: ReinforceAda(balanced=True),
+        "rounds until 2 are correct and 2 wrong",
+        "Reinforce-Ada, 2510.04996",
     ),
     "vip": Line(
         lambda n, rates: ExpectedValue(DiscountedBeta(n), VALUES["variance"]),

@@ -17,8 +17,8 @@ class Uniform(OneRound):
 class DapoFilter(Uniform):
     """Equal groups, of which those without a gradient are dropped before the update.
 
-    DAPO goes on with other prompts until its batch is full. Here these are part of the step already: a step of M prompts is
-    what has been generated, and `trains_on` is what is left of it.
+    DAPO goes on with other prompts until its batch is full. Here these are part of the step already: a step
+    of M prompts is what has been generated, and `trains_on` is what is left of it.
     """
 
     def trains_on(self, n_correct: LongArray, n_rollouts: LongArray) -> BoolArray:

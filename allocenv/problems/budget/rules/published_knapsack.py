@@ -1,8 +1,8 @@
 """Knapsack RL as published, with its cold start, its fallback and the quirk of its dynamic programme.
 
-The quirk: no further rollout is worth 0, k >= 1 further ones are worth the whole V(2+k) and not its increase over V(2). Since
-V(3) - 0 > V(4) - V(3) > ..., this sum is concave too, and greedy finds what the dynamic programme finds; `solve_as_published`
-is that programme, for comparison of times.
+The quirk: no further rollout is worth 0, k >= 1 further ones are worth the whole V(2+k) and not its increase
+over V(2). Since V(3) - 0 > V(4) - V(3) > ..., this sum is concave too, and greedy finds what the dynamic
+programme finds; `solve_as_published` is that programme, for comparison of times.
 
 Source: arXiv 2509.25849 and its code (liziniu/KnapsackRL).
 """

@@ -14,8 +14,8 @@ COMMIT = 3  # rollouts of a commitment by those of the pilot (48 and 16)
 class ReinforceAda(OneRound):
     """Rounds of equal chunks; a prompt leaves when its quota is met. No memory of former steps.
 
-    As published: rounds of 8, at most 4, whatever that costs. Here chunks are half an equal group, at most 8, so that the
-    step's total can be kept; where all quotas are met rollouts stay unspent (adapted).
+    As published: at most 4 rounds of 8, whatever that costs. Here at most 8 rounds of half an equal group, so
+    that the step's total can be kept; where all quotas are met rollouts stay unspent (adapted).
 
     Args:
         balanced: two correct and two wrong ones, else two correct ones.
@@ -45,8 +45,8 @@ class ReinforceAda(OneRound):
 class PilotCommit(OneRound):
     """A pilot for all; then the open ones get three times as much, in any order, until nothing is left.
 
-    As published: pilot 16, skip above 0.75, defer below 0.125, commit 48. Here the pilot is half an equal group; what is left
-    when all open ones are served goes evenly to the deferred ones (adapted).
+    As published: pilot 16, skip above 0.75, defer below 0.125, commit 48. Here the pilot is half an equal
+    group; what is left when all open ones are served goes evenly to the deferred ones (adapted).
     """
 
     def __init__(self) -> None:

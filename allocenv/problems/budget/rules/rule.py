@@ -97,7 +97,7 @@ def spread_evenly(room: int, among: BoolArray, rng: np.random.Generator | None =
 def largest_remainder(shares: Array, total: int) -> LongArray:
     """Whole numbers [M] in proportion to the shares that sum to `total`; equal ones from the first on."""
     exact = shares / shares.sum() * total
-    out = np.floor(exact).astype(np.int64)
+    out: LongArray = np.floor(exact).astype(np.int64)
     missing = total - int(out.sum())
     out[np.argsort(out - exact, kind="stable")[:missing]] += 1
     return out

@@ -15,8 +15,8 @@ KEPT = 0.9  # of the cumulative allocation, from one visit to the next
 class Gvm(OneRound):
     """Samples in proportion to G / sqrt(p + a / p^(b-1)); prompts never accepted get the base of 2 only.
 
-    The published rule runs 8 samples a prompt before each stage to know p and the gradient norm G. Here p is the mean of the
-    latest 16 rewards, G is taken as equal, and the base keeps the estimates alive (adapted).
+    The published rule runs 8 samples a prompt before each stage to know p and the gradient norm G. Here p is
+    the mean of the latest 16 rewards, G is taken as equal, and the base keeps the estimates alive (adapted).
     """
 
     def __init__(self, n_prompts: int) -> None:
@@ -38,8 +38,9 @@ class Gvm(OneRound):
 class Cero(OneRound):
     """The largest sum of E[p (1-p)] log(1 + cumulative rollouts), from a Beta for each prompt.
 
-    Like CERO in its Beta posterior and its concave utility of the allocation over epochs; its Fenchel dual price for a budget
-    over epochs is here the price at which the rollouts of this step are used up exactly (adapted).
+    Like CERO in its Beta posterior and its concave utility of the allocation over epochs; its Fenchel dual
+    price for a budget over epochs is here the price at which the rollouts of this step are used up exactly
+    (adapted).
     """
 
     def __init__(self, n_prompts: int, forget: float = 0.9) -> None:
