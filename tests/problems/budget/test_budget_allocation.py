@@ -61,7 +61,7 @@ def test_no_allocation_is_worth_more_where_all_prompts_may_be_left_out(seed, m):
 
 
 def test_a_pair_is_given_back_for_three_elsewhere():
-    # 3 rollouts, no gradient weight: V(2) = 2pq. Prompt 0 (p = .5, at most 2): .50. Prompt 1 (p = .4): V(3) = 3pq = .72.
+    # 3 rollouts, V(2) = 2pq. Prompt 0 (p = .5, at most 2): .50. Prompt 1 (p = .4): V(3) = 3pq = .72.
     # Greedy opens prompt 0 and has one rollout left, which alone is worth nothing: .50 < .72.
     counts = allocate(VALUES["gradient"], known([0.5, 0.4]), 3, 0, [2, 5])
     assert counts.tolist() == [0, 3]

@@ -31,7 +31,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from allocenv.core.arrays import Array, BoolArray, LongArray
-from allocenv.core.kernel import inlined, kernel
+from allocenv.core.kernel import kernel
+from allocenv.problems.budget.allocation.heap import sink
 from allocenv.problems.budget.values import (
     GRADIENT,
     VARIANCE,
@@ -110,6 +111,8 @@ def pairs(of: Value, limits: Bounds) -> BoolArray:
 
 
 def _whole(m: int, name: str, x: ArrayLike) -> LongArray:
+    if type(x) is int and x >= 0:
+        return np.full(m, x, np.int64)
     given = np.asarray(x)
     if given.shape not in ((), (m,)) or given.dtype.kind not in "iu":
         raise ValueError(f"Expected {name}: one whole number or one for each of {m} prompts, got {x!r}.")
@@ -126,30 +129,6 @@ def _fill_up(of: Value, belief: Belief, levels: LongArray, up: LongArray, paired
     return left
 
 
-@inlined
-def _before(key, row, levels, x, y):
-    """Whether heap place x goes before y."""
-    if key[x] != key[y]:
-        return key[x] > key[y]
-    i, j = row[x], row[y]
-    return levels[i] < levels[j] or (levels[i] == levels[j] and i < j)
-
-
-@inlined
-def _sink(key, row, levels, x, size):
-    while True:
-        child = 2 * x + 1
-        if child >= size:
-            return
-        if child + 1 < size and _before(key, row, levels, child + 1, child):
-            child += 1
-        if not _before(key, row, levels, child, x):
-            return
-        key[x], key[child] = key[child], key[x]
-        row[x], row[child] = row[child], row[x]
-        x = child
-
-
 @kernel
 def _fill(c, levels, up, paired, started, room, key, row):
     size = 0
@@ -159,7 +138,7 @@ def _fill(c, levels, up, paired, started, room, key, row):
             key[size] = 0.5 * gain(c, i) if paired[i] else (gain(c, i) if started[i] else 0.0)
             size += 1
     for x in range(size // 2 - 1, -1, -1):
-        _sink(key, row, levels, x, size)
+        sink(key, row, levels, x, size)
     while room > 0 and size > 0:
         i = row[0]
         if paired[i] and levels[i] == 0:
@@ -177,7 +156,7 @@ def _fill(c, levels, up, paired, started, room, key, row):
         else:
             size -= 1
             key[0], row[0] = key[size], row[size]
-        _sink(key, row, levels, 0, size)
+        sink(key, row, levels, 0, size)
     return 0
 
 

@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from allocenv.core.arrays import Array, LongArray
-from allocenv.core.kernel import inlined, kernel
+from allocenv.core.kernel import kernel
 from allocenv.problems.budget.allocation.greedy import Bounds, bounds, pairs, require_concave
+from allocenv.problems.budget.allocation.heap import sink
 from allocenv.problems.budget.values import GRADIENT, Belief, Value, advance, curves, gain, worth, worth_table
 
 MOST_WORK = 2e9  # prompts x tokens x levels of the exact programme: some seconds
@@ -113,22 +114,6 @@ def _prices(costs: ArrayLike, limits: Bounds, tokens: float) -> Array:
     return price
 
 
-@inlined
-def _sink(key, row, x, size):
-    while True:
-        child = 2 * x + 1
-        if child >= size:
-            return
-        right = child + 1
-        if right < size and (key[right] > key[child] or (key[right] == key[child] and row[right] < row[child])):
-            child = right
-        if key[x] > key[child] or (key[x] == key[child] and row[x] < row[child]):
-            return
-        key[x], key[child] = key[child], key[x]
-        row[x], row[child] = row[child], row[x]
-        x = child
-
-
 @kernel
 def _fill(c, levels, up, price, paired, worthless, room, key, row):
     """Spend room[0] by gain per token; room[1] becomes the bound on what that adds."""
@@ -139,7 +124,7 @@ def _fill(c, levels, up, price, paired, worthless, room, key, row):
             key[size] = gain(c, i) / (2.0 * price[i] if paired[i] else price[i])
             size += 1
     for x in range(size // 2 - 1, -1, -1):
-        _sink(key, row, x, size)
+        sink(key, row, levels, x, size)
     added, full = 0.0, False
     while size > 0:
         i = row[0]
@@ -151,7 +136,7 @@ def _fill(c, levels, up, price, paired, worthless, room, key, row):
                 full = True
             size -= 1
             key[0], row[0] = key[size], row[size]
-            _sink(key, row, 0, size)
+            sink(key, row, levels, 0, size)
             continue
         room[0] -= need
         added += key[0] * need
@@ -163,7 +148,7 @@ def _fill(c, levels, up, price, paired, worthless, room, key, row):
         else:
             size -= 1
             key[0], row[0] = key[size], row[size]
-        _sink(key, row, 0, size)
+        sink(key, row, levels, 0, size)
     if not full:
         room[1] = added
 
