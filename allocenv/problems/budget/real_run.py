@@ -14,18 +14,13 @@ from typing import NamedTuple
 import numpy as np
 
 from allocenv.core.arrays import Array, BoolArray, IntArray, LongArray
-from allocenv.core.data import DataSource, data_folder
+from allocenv.core.data import data_folder
 from allocenv.core.files import InputError
+from allocenv.problems.budget.data_sources import REAL_RUN
 
 GROUP = 8  # rollouts of a visit
 ABSENT = -1
 
-SOURCE = DataSource(
-    "reasoning/grpo_trajectories.csv.xz",
-    "A real GRPO run: successes of 8 rollouts for 806 prompts at each of 44 to 57 visits",
-    "Apache-2.0",
-    "github.com/ypwang61/One-Shot-RLVR, data/acc_step_500.json; arXiv 2504.20571",
-)
 # Smoothing. Between visits a rate drifts far less than 8 rollouts scatter (E[diff^2] .0259, of which .0258 is
 # binomial), so a mean over 10 to 20 visits is right: a normal kernel of 5 visits has the weight of 17. The
 # Beta is that of the pool (.30 to .35 and .34 to .71 over the run) and keeps the rates of prompts never
@@ -52,7 +47,7 @@ def read_real_run(path: str | os.PathLike[str] | None = None) -> RealRun:
         folder = data_folder()
         if folder is None:
             raise FileNotFoundError("Expected the real data in $ALLOCENV_DATA or ../shared/data, found neither.")
-        path = folder / SOURCE.path
+        path = folder / REAL_RUN.path
     source = os.fspath(path)
     try:
         packed = Path(path).read_bytes()

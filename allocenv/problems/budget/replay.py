@@ -62,7 +62,7 @@ def replay(
     names = list(dict.fromkeys([LOWEST, BEST, *rules]))
     found = {name: np.array([_one_run(rates, name, seed, how) for seed in range(seeds)]).T for name in names}
     low, best = found[LOWEST][0], found[BEST][0]
-    return {name: Figures(*rows, (rows[0] - low) / (best - low)) for name, rows in found.items()}
+    return {name: Figures._make([*rows, (rows[0] - low) / (best - low)]) for name, rows in found.items()}
 
 
 def interval(values: Array) -> tuple[float, float, float]:

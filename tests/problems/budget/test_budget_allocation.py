@@ -86,9 +86,9 @@ def test_the_first_infogain_rollouts_go_where_the_gain_is_largest():
     assert allocate(INFOGAIN, known([0.1, 0.5]), 7, 2, 128).tolist() == [2, 5]
 
 
-@pytest.mark.parametrize("total", [5, 13])
+@pytest.mark.parametrize("total", [5, 13, 7.5])
 def test_an_impossible_total_is_refused_with_both_numbers(total):
-    with pytest.raises(ValueError, match=f"from 6 to 12 for 3 prompts.*got {total}"):
+    with pytest.raises(ValueError, match=f"whole total from 6 to 12 for 3 prompts.*got {total}"):
         allocate(INFOGAIN, beta([1, 1, 1], [1, 1, 1]), total, 2, 4)
 
 

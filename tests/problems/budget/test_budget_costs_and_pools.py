@@ -99,7 +99,7 @@ def test_each_pool_is_solved_for_itself():
     for pool in range(3):
         mine = pool_of == pool
         assert counts[mine].tolist() == allocate(INFOGAIN, rows(belief, mine), int(budgets[pool])).tolist()
-    with pytest.raises(ValueError, match="Pool 1: Expected a total from"):
+    with pytest.raises(ValueError, match="Pool 1: Expected a whole total from"):
         allocate_in_pools(INFOGAIN, belief, pool_of, [budgets[0], 3, budgets[2]])
     with pytest.raises(ValueError, match="a pool from 0 to 1"):
         allocate_in_pools(INFOGAIN, belief, pool_of, [100, 100])

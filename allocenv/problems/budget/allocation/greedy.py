@@ -100,8 +100,10 @@ def require_concave(of: Value, low: LongArray) -> None:
 
 def require_total(total: int, least: int, most: int, m: int) -> None:
     """Raise ValueError where no allocation has this total."""
-    if not least <= total <= most:
-        raise ValueError(f"Expected a total from {least} to {most} for {m} prompts and their bounds, got {total}.")
+    if not least <= total <= most or total != int(total):
+        raise ValueError(
+            f"Expected a whole total from {least} to {most} for {m} prompts and their bounds, got {total}."
+        )
 
 
 def pairs(of: Value, limits: Bounds) -> BoolArray:

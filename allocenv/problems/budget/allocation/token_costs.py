@@ -22,6 +22,7 @@ from allocenv.problems.budget.allocation.heap import sink
 from allocenv.problems.budget.values import GRADIENT, Belief, Value, advance, curves, gain, worth, worth_table
 
 MOST_WORK = 2e9  # prompts x tokens x levels of the exact programme: some seconds
+FEWEST_LEVELS = 32  # counted as levels at least, for the memory that each prompt and token takes
 
 
 class TokenAllocation(NamedTuple):
@@ -85,8 +86,9 @@ def allocate_tokens_exactly(
     unit = gcd(*price.tolist()) if len(price) else 1
     room = min(int(tokens) // unit, int((limits.up * price).sum()) // max(unit, 1))
     most = int(limits.up.max(initial=0))
-    if len(price) * (room + 1) * (most + 1) > MOST_WORK:
-        raise ValueError(f"Expected at most {MOST_WORK:g} steps, got {len(price)} x {room + 1} x {most + 1}.")
+    work = len(price) * (room + 1) * max(most + 1, FEWEST_LEVELS)
+    if work > MOST_WORK:
+        raise ValueError(f"Expected at most {MOST_WORK:g} steps, got {work:g}.")
     best = np.zeros((2, room + 1))
     choice = np.zeros((len(price), room + 1), np.int32)
     _programme(worth_table(of, belief, most), price // max(unit, 1), limits.low, limits.up, best, choice)
