@@ -110,6 +110,28 @@ def test_no_prompts_take_no_rollouts():
     assert allocate(INFOGAIN, known([]), 0).tolist() == []
 
 
+@pytest.mark.parametrize("low", [0, 1, 2])
+@pytest.mark.parametrize("kind", ["any", "sample is hopeless", "sample is best", "equal", "posterior"])
+@pytest.mark.parametrize("name", ["infogain", "hit"])
+def test_many_prompts_get_what_few_would(name, kind, low):
+    """Where a sample of the prompts, one in eight, sets a price first: right, too low, too high."""
+    rng, m = np.random.default_rng(low), 150
+    p = rng.beta(0.4, 0.7, m)
+    if kind == "sample is hopeless":
+        p[::8] = 0.0
+    elif kind == "sample is best":
+        p[::8], p[1::8] = 1 / 3, 0.0
+    elif kind == "equal":
+        p[:] = 0.3
+    belief = beta(0.4 + 8 * p, 0.7 + 8 * (1 - p)) if kind == "posterior" else known(p)
+    up = rng.integers(low, 14, m)
+    for total in (up.sum() // 2, up.sum() // 2 + 1, int(0.9 * up.sum())):
+        counts = allocate(VALUES[name], belief, total, low, up)
+        assert counts.sum() == total
+        best = slow.best_total(worth_table(VALUES[name], belief, 14), np.full(m, low), up, total)
+        assert worth(VALUES[name], belief, counts).sum() == pytest.approx(best, abs=1e-9)
+
+
 def test_a_large_batch_is_balanced_at_the_margin():
     """No rollout is worth more elsewhere: the largest next gain is not above the smallest last one."""
     p = np.random.default_rng(0).beta(0.35, 0.7, 2048)

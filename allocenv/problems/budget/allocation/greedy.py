@@ -37,12 +37,17 @@ from allocenv.problems.budget.values import (
     GRADIENT,
     VARIANCE,
     Belief,
+    Curves,
     Value,
     advance,
     curves,
     gain,
     next_gains,
 )
+
+MANY = 128  # prompts from which on a sample is worth its time
+STRIDE = 8  # one prompt in so many is in the sample
+MARGIN = 1.2  # on the price it tells
 
 
 class Bounds(NamedTuple):
@@ -124,20 +129,69 @@ def _whole(m: int, name: str, x: ArrayLike) -> LongArray:
 
 
 def _fill_up(of: Value, belief: Belief, levels: LongArray, up: LongArray, paired: BoolArray, room: int) -> int:
-    """Give `room` rollouts away in place. Returns 1 where one is left and the best item is a pair, else 0."""
+    """Give `room` rollouts away in place. Returns 1 where one is left and the best item is a pair, else 0.
+
+    Most of what many prompts get is taken without a heap: whatever gains more than a price that leaves some
+    rollouts over belongs to every greedy allocation. A sample of the prompts tells such a price; were it too
+    low, the heap would do it all.
+    """
     at = np.where((levels == 0) & (of.shape == GRADIENT), 1, levels)
-    made = curves(of, belief, at)
-    left: int = _fill(made, levels, up, paired, at == levels, room, np.empty(len(up)), np.empty(len(up), np.int32))
-    return left
+    worthless = (at > levels) & ~paired
+    if len(levels) >= MANY:
+        made, taken = curves(of, belief, at), levels.copy()
+        price = _sampled_price(of, belief, at, up, room)
+        left = _take_above(made, taken, up, paired, worthless, price, room)
+        if left >= 0:
+            levels[:] = taken
+            return _top_up(made, levels, up, paired, worthless, left)[0]
+    return _top_up(curves(of, belief, at), levels, up, paired, worthless, room)[0]
+
+
+def _sampled_price(of: Value, belief: Belief, at: LongArray, up: LongArray, room: int) -> float:
+    """A little more than the gain of the last rollout, judged by some of the prompts as if none were paired."""
+    weight, wins, losses = (np.ascontiguousarray(x[::STRIDE]) for x in belief[:3])
+    levels, top = at[::STRIDE].copy(), up[::STRIDE].copy()
+    share = min(room * len(levels) // len(at), int((top - levels).clip(0).sum()))
+    made = curves(of, Belief(weight, wins, losses, belief.spread), levels)
+    alone = np.zeros(len(levels), bool)
+    return MARGIN * _top_up(made, levels, top, alone, alone, share)[1]
+
+
+def _top_up(
+    made: Curves, levels: LongArray, up: LongArray, paired: BoolArray, worthless: BoolArray, room: int
+) -> tuple[int, float]:
+    """As `_fill_up`, by the heap alone; also the gain on top of the heap at the end."""
+    key = np.zeros(len(up))
+    left: int = _fill(made, levels, up, paired, worthless, room, key, np.empty(len(up), np.int32))
+    return left, float(key[0]) if len(key) else 0.0
 
 
 @kernel
-def _fill(c, levels, up, paired, started, room, key, row):
+def _take_above(c, levels, up, paired, worthless, price, room):
+    """Give every prompt what gains more than `price` a rollout. Returns what is left, -1: there was not enough."""
+    for i in range(levels.size):
+        while levels[i] < up[i] and not worthless[i]:
+            two = paired[i] and levels[i] == 0
+            if gain(c, i) * (0.5 if two else 1.0) <= price:
+                break
+            room -= 2 if two else 1
+            if room < 0:
+                return -1
+            n = 1 if two else levels[i]
+            advance(c, i, n)
+            levels[i] = n + 1
+    return room
+
+
+@kernel
+def _fill(c, levels, up, paired, worthless, room, key, row):
     size = 0
     for i in range(levels.size):
         if levels[i] < up[i]:
             row[size] = i
-            key[size] = 0.5 * gain(c, i) if paired[i] else (gain(c, i) if started[i] else 0.0)
+            key[size] = 0.0 if worthless[i] else gain(c, i)
+            if paired[i] and levels[i] == 0:
+                key[size] *= 0.5
             size += 1
     for x in range(size // 2 - 1, -1, -1):
         sink(key, row, levels, x, size)
