@@ -77,13 +77,13 @@ def interval(values: Array) -> tuple[float, float, float]:
 def table(figures: Mapping[str, Figures]) -> str:
     """The figures as text, a rule a line."""
     lines = [
-        f"{'rule':24}{'prompts':>9}{'rollouts':>9}{'value':>9}{'gap closed':>24}{'hard':>8}{'most':>6}{'spent':>7}"
+        f"{'rule':24}{'prompts':>9}{'rollouts':>9}{'value':>9}{'gap closed':>28}{'hard':>8}{'most':>6}{'spent':>7}"
     ]
     for name, f in figures.items():
         middle, low, high = interval(100 * f.gap)
         lines.append(
             f"{name:24}{f.prompts.mean():9.3f}{f.rollouts.mean():9.3f}{f.value.mean():9.5f}"
-            f"{f'{middle:.1f} [{low:.1f}, {high:.1f}] %':>24}"
+            f"{f'{middle:.1f} [{low:.1f}, {high:.1f}] %':>28}"
             f"{f.hard_solved.mean():8.1f}{f.most.max():6.0f}{f.spent.mean():7.3f}"
         )
     return "\n".join(lines)
