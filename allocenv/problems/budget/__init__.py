@@ -1,0 +1,1 @@
+"""Reasoning budget: how many rollouts does each prompt get? Values, exact allocation, estimators, rules, replay."""
