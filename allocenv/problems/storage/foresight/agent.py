@@ -18,8 +18,8 @@ from allocenv.problems.storage.rules import System
 from allocenv.problems.storage.simulation import Simulation
 from allocenv.problems.storage.trace import Trace
 
-HORIZON = 3.0  # in capacities of the fastest device, counted in page accesses
-DELAY = 7.5  # the same, until a sample is labelled
+HORIZON = 12.0  # in capacities of the fastest device, counted in page accesses
+DELAY = 3.0  # the same, until a sample is labelled
 MEMORY = (2_000, 10_000)  # requests over which rules are judged: as many as the capacity, within these limits
 
 
@@ -58,7 +58,7 @@ class Foresight:
             room=np.zeros(1, np.int64),
             after=np.full(1, -1, np.int64),
             following=np.zeros(1, np.int64),
-            score=np.zeros(n),
+            score=np.zeros((2, n)),
             served=np.zeros(1, np.int64),
         )
 

@@ -6,6 +6,7 @@ valuable leave, together with their neighbours of the same request: an extent is
 Selective LRU (n-hit, random admission) and staying are rules as well.
 """
 
+from math import exp
 from typing import NamedTuple
 
 import numpy as np
@@ -47,11 +48,11 @@ class Rules(NamedTuple):
 
 # Simple rules must be clearly better: what they leave on the device serves those that foresee badly.
 RULES = (
-    Rule(SELECT, 0.0, 0, 0.05, 1.01),
+    Rule(SELECT, 0.0, 0, 0.05, 1.005),
     Rule(SELECT, 0.0, 0, 0.0, 1.005),
-    Rule(SELECT, 0.0, 2, 1.0, 1.04),
-    Rule(SELECT, 0.0, 4, 1.0, 1.04),
-    Rule(SELECT, 0.0, 16, 1.0, 1.04),
+    Rule(SELECT, 0.0, 2, 1.0, 1.005),
+    Rule(SELECT, 0.0, 4, 1.0, 1.005),
+    Rule(SELECT, 0.0, 16, 1.0, 1.005),
     Rule(FORESEE, 0.4, 0, 0.0),
     Rule(FORESEE, 0.7, 0, 0.0),
     Rule(FORESEE, 1.2, 0, 0.0),
@@ -94,6 +95,16 @@ def eviction_us(rules, device, n):
     return access_us(rules, device, READ, n, False) + access_us(rules, device + 1, WRITE, n, False)
 
 
+@inlined
+def fills_soon(rules, s, b, device, horizon, clock):
+    """How much an eviction counts that is due when the device is full, discounted as values are; 1: full now.
+
+    It goes on filling as fast as it did so far, since `clock` page accesses.
+    """
+    used = s.alloc.used[b, 0, device]
+    return exp(-(rules.capacity[device] - used) * clock / max(used, 1) / horizon)
+
+
 @kernel
 def foresee(x, rules, s, b, caution, p, history, target, room, random):
     """Whether the next request should come to the target device.
@@ -121,7 +132,7 @@ def foresee(x, rules, s, b, caution, p, history, target, room, random):
         cost -= access_us(rules, slowest, WRITE, missing, False)
     short = missing - (rules.capacity[target] - s.alloc.used[b, 0, target])
     if short <= 0:  # nobody leaves now, but one day these pages will
-        cost += eviction_us(rules, target, missing)
+        cost += eviction_us(rules, target, missing) * fills_soon(rules, s, b, target, p.horizon, history.clock[0])
     if gain <= priced * cost:
         return False
     leaving = 0

@@ -2,8 +2,10 @@
 
 The value of a page at a moment is the sum of what its later accesses would save, discounted by their distance
 in page accesses; the share of one access is what its request saves on the fastest instead of the slowest
-device, by its pages. A sample is labelled once a few horizons have passed, so nothing is known too early.
-The predictor is exp(perceptron), fitted by the Poisson likelihood: its mean is right however skewed values are.
+device, by its pages. A sample is labelled after a part of that horizon by what came in it and the value of the
+page at its end, as predicted then (temporal differences over many accesses; Sutton 1988): a long horizon is
+learnt from short waits, and nothing is known too early. The predictor is exp(perceptron), fitted by the Poisson
+likelihood: its mean is right however skewed values are.
 """
 
 from math import exp
@@ -14,18 +16,20 @@ import numpy as np
 from allocenv.core.arrays import Array, LongArray
 from allocenv.core.bits import next_bits
 from allocenv.core.kernel import inlined, kernel
-from allocenv.problems.storage.foresight.history import FEATURES, describe
+from allocenv.problems.storage.foresight.history import FEATURES, NO_INTERVAL, describe
 from allocenv.problems.storage.online.network import adam, backward, forward, glorot
 
 HIDDEN = (24, 24)
 HIGHEST = 8.0  # of the logarithm of a value
 BATCH = 64
 LEARNING_RATE = 2e-3
+AVERAGED = 0.005  # share of the newest weights in the average
 SLOWEST = 0.1  # of the learning rate, in the long run
 MOST_AHEAD = 4.0  # horizons from `origin` on
 QUEUE = 1 << 16  # samples that can wait
 MEMORY = 1 << 16  # samples that are kept
 STALE = 0.25  # of a page's age, by which it may have grown since its value was predicted
+LONG_AGO = -2 * NO_INTERVAL
 READY = 2_000  # labelled samples before the predictor is believed
 
 
@@ -36,7 +40,8 @@ class Predictor(NamedTuple):
     delay: float  # page accesses until a sample is labelled
     unit: float  # microseconds of a value of 1
     sizes: LongArray
-    weights: Array
+    weights: Array  # that are learnt
+    acting: Array  # their moving average, which predicts
     gradient: Array
     mean: Array
     square: Array
@@ -55,7 +60,7 @@ class Predictor(NamedTuple):
     labels: Array  # [R]
     known: LongArray  # [1]  samples ever labelled
     value: Array  # [M]  the last prediction for each page, microseconds
-    valued_at: LongArray  # [M]  when it was made, or -1
+    valued_at: LongArray  # [M]  when it was made, or LONG_AGO
 
 
 def new_predictor(pages: int, horizon: float, delay: float, unit: float, rng: np.random.Generator) -> Predictor:
@@ -68,6 +73,7 @@ def new_predictor(pages: int, horizon: float, delay: float, unit: float, rng: np
         unit=float(unit),
         sizes=sizes,
         weights=weights,
+        acting=weights.copy(),
         gradient=np.zeros_like(weights),
         mean=np.zeros_like(weights),
         square=np.zeros_like(weights),
@@ -86,7 +92,7 @@ def new_predictor(pages: int, horizon: float, delay: float, unit: float, rng: np
         labels=np.zeros(MEMORY),
         known=np.zeros(1, np.int64),
         value=np.zeros(pages),
-        valued_at=np.full(pages, -1, np.int64),
+        valued_at=np.full(pages, LONG_AGO, np.int64),
     )
 
 
@@ -94,7 +100,7 @@ def forget_waiting(p: Predictor) -> None:
     """Drop what waits for a label, and count time from zero; what was learnt stays."""
     p.queue[:], p.origin[0] = 0, 0
     p.credit[:] = 0.0
-    p.valued_at[:] = -1
+    p.valued_at[:] = LONG_AGO
 
 
 @inlined
@@ -107,7 +113,7 @@ def ready(p):
 def predict(p, history, page):
     """The value of a page as of now, microseconds."""
     describe(history, page, p.h)
-    forward(p.sizes, p.weights, p.z, p.h)
+    forward(p.sizes, p.acting, p.z, p.h)
     return p.unit * exp(min(p.h[p.h.size - 1], HIGHEST))
 
 
@@ -201,3 +207,6 @@ def learn(p, random):
         backward(p.sizes, p.weights, p.z, p.h, p.delta, p.gradient, 0, 1)
     rate = LEARNING_RATE * max(SLOWEST, 1.0 / (1.0 + p.steps[0] / 2_000.0))
     adam(p.weights, p.gradient, p.mean, p.square, p.steps, rate)
+    share = max(AVERAGED, 1.0 / (1.0 + p.steps[0] / 10.0))
+    for i in range(p.weights.size):
+        p.acting[i] += share * (p.weights[i] - p.acting[i])

@@ -6,7 +6,7 @@ from allocenv.core.arrays import Array, LongArray
 from allocenv.core.bits import next_bits
 from allocenv.core.kernel import inlined, kernel
 from allocenv.problems.storage.dynamics import READ, STAY, WRITE, serve
-from allocenv.problems.storage.foresight.choice import FORESEE, eviction_us, foresee, saving_us, selects
+from allocenv.problems.storage.foresight.choice import FORESEE, eviction_us, fills_soon, foresee, saving_us, selects
 from allocenv.problems.storage.foresight.history import record
 from allocenv.problems.storage.foresight.prediction import (
     credit_request,
@@ -21,7 +21,8 @@ from allocenv.problems.storage.rules import CHARGED
 TEACH_EVERY = 16  # requests between two steps of learning ...
 EAGER_EVERY, EAGER_STEPS = 2, 4_000  # ... and while few steps were made
 JUDGE_EVERY = 250  # requests between two looks at who does best
-BETTER = 0.01  # by which share another rule must do better before it takes over
+LONGER = 10.0  # times the memory, for small differences
+BETTER = (0.03, 0.005)  # by which share another rule must do better, of late or for long, before it takes over
 FALLBACK = 0  # the rule that foreseeing ones follow until the predictor is ready
 
 
@@ -32,7 +33,7 @@ class Mind(NamedTuple):
     room: LongArray  # [1]
     after: LongArray  # [1]  address behind the last request
     following: LongArray  # [1]  the rule in force
-    score: Array  # [E]  decayed sum of latencies
+    score: Array  # [2, E]  decayed sums of latencies, of late and for long
     served: LongArray  # [1]  requests so far
 
 
@@ -70,12 +71,14 @@ def replay_foresight(x, rules, s, shadow, set_, p, history, m, random, latency, 
         draw = (next_bits(random) >> 10) * (1.0 / (1 << 53))
         for e in range(set_.kind.size):
             target = _choose(x, rules, shadow, e, set_, e, p, history, m, draw, random)
-            came = shadow.promoted[e]
+            held = shadow.alloc.used[e, 0, max(target, 0)]
             spent = serve(x, rules, shadow, e, target, m.room[0])
-            came = shadow.promoted[e] - came
-            if rules.accounting == CHARGED and came > 0:
-                spent += eviction_us(rules, target, came)
-            m.score[e] += spent - shadow.last_eviction_us[e] * (rules.accounting == CHARGED) - m.score[e] / m.memory
+            if rules.accounting == CHARGED and target != STAY:
+                came = max(shadow.alloc.used[e, 0, target] - held, 0)
+                due = fills_soon(rules, shadow, e, target, p.horizon, history.clock[0])
+                spent += eviction_us(rules, target, came) * due if came > 0 else 0.0
+            m.score[0, e] += spent - m.score[0, e] / m.memory
+            m.score[1, e] += spent - m.score[1, e] / (LONGER * m.memory)
         target = _choose(x, rules, s, 0, set_, m.following[0], p, history, m, draw, random)
         latency[i] = serve(x, rules, s, 0, target, m.room[0])
         m.served[0] += 1
@@ -87,15 +90,16 @@ def replay_foresight(x, rules, s, shadow, set_, p, history, m, random, latency, 
 def _judge(set_, m):
     """Follow another rule where it does better by more than chance may explain.
 
-    Pages pay for being moved out when they come in: else whoever fills the device fastest looked best, until
-    it is full.
+    Pages that fill free room pay for the move that will make it free again, the more the sooner it is due: else
+    whoever fills the device fastest looked best, until it is full.
     """
-    best = m.following[0]
-    least = (1.0 - BETTER) * m.score[best] * set_.handicap[best]
-    for e in range(m.score.size):
-        if m.score[e] * set_.handicap[e] < least:
-            best, least = e, m.score[e] * set_.handicap[e]
-    m.following[0] = best
+    for k in (1, 0):
+        best = m.following[0]
+        least = (1.0 - BETTER[k]) * m.score[k, best] * set_.handicap[best]
+        for e in range(set_.handicap.size):
+            if m.score[k, e] * set_.handicap[e] < least:
+                best, least = e, m.score[k, e] * set_.handicap[e]
+        m.following[0] = best
 
 
 @inlined
