@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from allocenv.core.arrays import Array, BoolArray, IntArray
+from allocenv.core.arrays import Array, BoolArray, IntArray, LongArray
 from allocenv.core.kernel import inlined, kernel
 from allocenv.core.resource_state import (
     NOBODY,
@@ -26,7 +26,7 @@ from allocenv.core.resource_state import (
     place,
     remove,
 )
-from allocenv.problems.task.cover import Workspace, cover_cost, workspace
+from allocenv.problems.task.cover import Workspace, cover_cost
 from allocenv.problems.task.mission import Mission
 from allocenv.problems.task.rules import CHEBYSHEV, EUCLID, MANHATTAN, NONE, Rules
 
@@ -53,28 +53,24 @@ class State(NamedTuple):
     # entities
     cost: Array  # [B, M]
     rate: Array  # [B, M]
-    x: Array  # [B, M]  where the entity is, or was when it left
-    y: Array  # [B, M]
-    home_x: Array  # [B, M]
-    home_y: Array  # [B, M]
+    xy: Array  # [B, M, 2]  where the entity is, or was when it left
+    home: Array  # [B, M, 2]
     arrives: Array  # [B, M]  at its task; 0 while it has none or its team forms
     left: Array  # [B, M]  when it was last released from a task
     blocked: IntArray  # [B, M]  open tasks of its own that keep it from serving
     # the list of tasks
     q_value: Array  # [B, Q]
     q_need: IntArray  # [B, Q, K]
-    q_x: Array  # [B, Q]
-    q_y: Array  # [B, Q]
+    q_xy: Array  # [B, Q, 2]
     q_work: Array  # [B, Q]
     q_arrival: Array  # [B, Q]
     q_rate: Array  # [B, Q]
-    q_owner: IntArray  # [B, Q]
+    q_owner: LongArray  # [B, Q]
     done_at: Array  # [B, Q]  when the task was done; NEVER before
     # slots
-    phase: IntArray  # [B, T]  EMPTY, OPEN or CLOSED
-    task: IntArray  # [B, T]  index in the list, or -1
-    slot_x: Array  # [B, T]
-    slot_y: Array  # [B, T]
+    phase: LongArray  # [B, T]  EMPTY, OPEN or CLOSED
+    task: LongArray  # [B, T]  index in the list, or -1
+    slot_xy: Array  # [B, T, 2]
     slot_rate: Array  # [B, T]
     slot_need: Array  # [B, T, K]  before rounding up
     worth: Array  # [B, T]  value if the task were done now
@@ -85,10 +81,12 @@ class State(NamedTuple):
     full_cover: Array  # [B, T]  least cost of covering with the whole fleet, or STALE
     free_cover: Array  # [B, T]  with all who are not in a closed team, or STALE
     # the row
-    n_tasks: IntArray  # [B]
-    n_abilities: IntArray  # [B]
-    next_task: IntArray  # [B]  the first that has not been opened
-    n_done: IntArray  # [B]
+    n_entities: LongArray  # [B]  as in `alloc`, in the type of indices: so kernels compile once
+    n_slots: LongArray  # [B]
+    n_tasks: LongArray  # [B]
+    n_abilities: LongArray  # [B]
+    next_task: LongArray  # [B]  the first that has not been opened
+    n_done: LongArray  # [B]
     now: Array  # [B]
     elapsed: Array  # [B]  time that the last action took
     net: Array  # [B]  value less cost earned
@@ -98,30 +96,34 @@ class State(NamedTuple):
     over: BoolArray  # [B]
     steps_left: IntArray  # [B]
     n_illegal: IntArray  # [B]
-    work: Workspace
 
 
 def empty_state(n: int, shape: Shape) -> State:
     """Arrays for `n` missions."""
     floats = lambda *dims: np.zeros((n, *dims))  # noqa: E731
     ints = lambda *dims: np.zeros((n, *dims), np.int32)  # noqa: E731
+    longs = lambda *dims: np.zeros((n, *dims), np.int64)  # noqa: E731
     m, t, q, k = shape.entities, shape.slots, shape.tasks, shape.abilities
+    counts = ("n_entities", "n_slots", "n_tasks", "n_abilities", "next_task", "n_done")
     return State(
         alloc=empty_resource_state(n, m, t, k, m, 1),
-        **{name: floats(m) for name in ("cost", "rate", "x", "y", "home_x", "home_y", "arrives", "left")},
+        **{name: floats(m) for name in ("cost", "rate", "arrives", "left")},
+        **{name: floats(m, 2) for name in ("xy", "home")},
         blocked=ints(m),
-        **{name: floats(q) for name in ("q_value", "q_x", "q_y", "q_work", "q_arrival", "q_rate", "done_at")},
+        **{name: floats(q) for name in ("q_value", "q_work", "q_arrival", "q_rate", "done_at")},
+        q_xy=floats(q, 2),
         q_need=ints(q, k),
-        q_owner=ints(q),
-        phase=ints(t),
-        task=ints(t) - 1,
-        **{name: floats(t) for name in ("slot_x", "slot_y", "slot_rate", "worth", "fading", "opened", "ready")},
+        q_owner=longs(q),
+        phase=longs(t),
+        task=longs(t) - 1,
+        slot_xy=floats(t, 2),
         slot_need=floats(t, k),
+        **{name: floats(t) for name in ("slot_rate", "worth", "fading", "opened", "ready")},
         **{name: floats(t) for name in ("team_cost", "full_cover", "free_cover")},
-        **{name: ints() for name in ("n_tasks", "n_abilities", "next_task", "n_done", "steps_left", "n_illegal")},
+        **{name: longs() for name in counts},
+        **{name: ints() for name in ("steps_left", "n_illegal")},
         **{name: floats() for name in ("now", "elapsed", "net", "collected", "scale", "makespan")},
         over=np.zeros(n, np.bool_),
-        work=workspace(n, m, k),
     )
 
 
@@ -136,14 +138,14 @@ def fill(state: State, rules: Rules, b: int, mission: Mission, max_steps: int) -
     alloc.n_variants[b, :m] = 1
     alloc.shape_of[b, :m] = np.arange(m)
     state.cost[b, :m], state.rate[b, :m] = mission.cost, mission.rate
-    state.home_x[b, :m], state.home_y[b, :m] = mission.xy.T
+    state.home[b, :m] = mission.xy
     state.q_value[b, :q], state.q_work[b, :q] = mission.value, mission.work
     state.q_arrival[b, :q], state.q_rate[b, :q] = mission.arrival, mission.task_rate
     state.q_owner[b, :q] = mission.owner
-    state.q_x[b, :q], state.q_y[b, :q] = mission.task_xy.T
+    state.q_xy[b, :q] = mission.task_xy
     state.q_need[b] = 0
     state.q_need[b, :q, :k] = mission.need
-    state.n_tasks[b], state.n_abilities[b] = q, k
+    state.n_entities[b], state.n_slots[b], state.n_tasks[b], state.n_abilities[b] = m, mission.slots, q, k
     _begin(rules, state, b, max_steps)
 
 
@@ -152,8 +154,8 @@ def _begin(rules, s, b, max_steps):
     """Nobody is committed, time is 0, the first tasks are open."""
     clear(s.alloc, b)
     s.alloc.capacity[b] = 0
-    for i in range(s.alloc.n_items[b]):
-        s.x[b, i], s.y[b, i] = s.home_x[b, i], s.home_y[b, i]
+    for i in range(s.n_entities[b]):
+        s.xy[b, i, 0], s.xy[b, i, 1] = s.home[b, i, 0], s.home[b, i, 1]
         s.arrives[b, i] = s.left[b, i] = 0.0
         s.blocked[b, i] = 0
     for t in range(s.phase.shape[1]):
@@ -178,7 +180,7 @@ def _scale(rules, s, b):
     total = 0.0
     for task in range(s.n_tasks[b]):
         if rules.makespan:
-            dx, dy = s.q_x[b, task] - s.home_x[b, 0], s.q_y[b, task] - s.home_y[b, 0]
+            dx, dy = s.q_xy[b, task, 0] - s.home[b, 0, 0], s.q_xy[b, task, 1] - s.home[b, 0, 1]
             total += s.q_work[b, task] + length(rules.metric, dx, dy) / rules.speed
         else:
             total += s.q_value[b, task]
@@ -200,7 +202,7 @@ def length(metric, dx, dy):
 @kernel
 def travel(rules, s, b, i, t):
     """How long entity i travels to the task in slot t."""
-    return length(rules.metric, s.slot_x[b, t] - s.x[b, i], s.slot_y[b, t] - s.y[b, i]) / rules.speed
+    return length(rules.metric, s.slot_xy[b, t, 0] - s.xy[b, i, 0], s.slot_xy[b, t, 1] - s.xy[b, i, 1]) / rules.speed
 
 
 @kernel
@@ -209,7 +211,7 @@ def cost_of(s, b, i, t):
     rate = s.rate[b, i] + s.slot_rate[b, t]
     if rate == 0.0:
         return s.cost[b, i]
-    return s.cost[b, i] + 0.5 * rate * length(EUCLID, s.slot_x[b, t] - s.x[b, i], s.slot_y[b, t] - s.y[b, i])
+    return s.cost[b, i] + 0.5 * rate * length(EUCLID, s.slot_xy[b, t, 0] - s.xy[b, i, 0], s.slot_xy[b, t, 1] - s.xy[b, i, 1])
 
 
 @kernel
@@ -222,7 +224,7 @@ def value_at(rules, s, b, t, when):
 @inlined
 def is_free(s, b, i):
     """Whether the entity exists, is committed to nothing, and no open task of its own keeps it."""
-    return i >= 0 and i < s.alloc.n_items[b] and s.alloc.bin_of[b, i] == UNPLACED and s.blocked[b, i] == 0
+    return i >= 0 and i < s.n_entities[b] and s.alloc.bin_of[b, i] == UNPLACED and s.blocked[b, i] == 0
 
 
 @inlined
@@ -263,7 +265,7 @@ def is_legal(rules, s, b, slot, placement):
 @kernel
 def stale_covers(s, b):
     """Forget what the free entities could cover: who is free has changed."""
-    for t in range(s.alloc.n_bins[b]):
+    for t in range(s.n_slots[b]):
         s.free_cover[b, t] = STALE
 
 
@@ -281,12 +283,12 @@ def commit(rules, s, b, i, t):
 def close(rules, s, b, t):
     """The team of slot t is complete: all who have not left do, and it is known when the task will be done."""
     last = s.now[b]
-    i = s.alloc.first_held[b, t]
+    i = np.int64(s.alloc.first_held[b, t])
     while i != NOBODY:
         if not rules.single:
             s.arrives[b, i] = s.now[b] + travel(rules, s, b, i, t)
         last = max(last, s.arrives[b, i])
-        i = s.alloc.next_held[b, i]
+        i = np.int64(s.alloc.next_held[b, i])
     s.phase[b, t] = CLOSED
     s.ready[b, t] = last + s.q_work[b, s.task[b, t]]
     stale_covers(s, b)
@@ -296,7 +298,7 @@ def close(rules, s, b, t):
 def give_up(s, b, t):
     """Release the entities of a team that forms; they stay where they are."""
     while s.alloc.first_held[b, t] != NOBODY:
-        remove(s.alloc, b, s.alloc.first_held[b, t])
+        remove(s.alloc, b, np.int64(s.alloc.first_held[b, t]))
     s.team_cost[b, t] = 0.0
 
 
@@ -304,7 +306,7 @@ def give_up(s, b, t):
 def release(s, b, i, t):
     """Let the entity go at the place of slot t."""
     remove(s.alloc, b, i)
-    s.x[b, i], s.y[b, i] = s.slot_x[b, t], s.slot_y[b, t]
+    s.xy[b, i, 0], s.xy[b, i, 1] = s.slot_xy[b, t, 0], s.slot_xy[b, t, 1]
     s.left[b, i] = s.now[b]
     s.arrives[b, i] = 0.0
 
@@ -313,7 +315,7 @@ def release(s, b, i, t):
 def complete(s, b, t):
     """The task in slot t is done: its team is free where it worked, the slot is empty. Pays nothing."""
     while s.alloc.first_held[b, t] != NOBODY:
-        release(s, b, s.alloc.first_held[b, t], t)
+        release(s, b, np.int64(s.alloc.first_held[b, t]), t)
     task = s.task[b, t]
     if s.q_owner[b, task] >= 0:
         s.blocked[b, s.q_owner[b, task]] -= 1
@@ -337,7 +339,7 @@ def open_task(s, b, t, task, x, y, rate, fading):
     """Put a task of the list into slot t, at its full value and need."""
     s.phase[b, t] = OPEN
     s.task[b, t] = task
-    s.slot_x[b, t], s.slot_y[b, t], s.slot_rate[b, t] = x, y, rate
+    s.slot_xy[b, t, 0], s.slot_xy[b, t, 1], s.slot_rate[b, t] = x, y, rate
     s.worth[b, t] = s.q_value[b, task]
     s.fading[b, t] = fading
     s.opened[b, t] = s.now[b]
@@ -350,12 +352,12 @@ def open_task(s, b, t, task, x, y, rate, fading):
 @kernel
 def refill(rules, s, b):
     """Put the next tasks that have arrived into the empty slots."""
-    for t in range(s.alloc.n_bins[b]):
+    for t in range(s.n_slots[b]):
         task = s.next_task[b]
         if task >= s.n_tasks[b] or s.q_arrival[b, task] > s.now[b] + _EPSILON:
             return
         if s.phase[b, t] == EMPTY:
-            open_task(s, b, t, task, s.q_x[b, task], s.q_y[b, task], s.q_rate[b, task], s.now[b] + rules.grace)
+            open_task(s, b, t, task, s.q_xy[b, task, 0], s.q_xy[b, task, 1], s.q_rate[b, task], s.now[b] + rules.grace)
             s.next_task[b] += 1
             if s.q_owner[b, task] >= 0:
                 s.blocked[b, s.q_owner[b, task]] += 1
@@ -376,16 +378,16 @@ def next_event(rules, s, b):
     if rules.period > 0.0:
         when = min(when, after(now, rules.period))
     has_room = False
-    for t in range(s.alloc.n_bins[b]):
+    for t in range(s.n_slots[b]):
         if s.phase[b, t] == CLOSED:
             when = min(when, s.ready[b, t])
         elif s.phase[b, t] == EMPTY:
             has_room = True
         elif rules.single:
-            i = s.alloc.first_held[b, t]
+            i = np.int64(s.alloc.first_held[b, t])
             while i != NOBODY:
                 when = min(when, s.arrives[b, i] + rules.wait_limit)
-                i = s.alloc.next_held[b, i]
+                i = np.int64(s.alloc.next_held[b, i])
     if has_room and s.next_task[b] < s.n_tasks[b]:
         comes = max(now, s.q_arrival[b, s.next_task[b]])
         if rules.refill_every > 0.0:
@@ -401,7 +403,7 @@ def advance(rules, s, b):
     s.now[b] = next_event(rules, s, b)
     s.elapsed[b] = s.now[b] - before
     now = s.now[b] + _EPSILON
-    for t in range(s.alloc.n_bins[b]):
+    for t in range(s.n_slots[b]):
         if s.phase[b, t] == EMPTY:
             continue
         value = s.worth[b, t]
@@ -438,9 +440,9 @@ def shrink(s, b, t, factor):
 @kernel
 def lose_patience(rules, s, b, t, now):
     """Release those who have waited at slot t for as long as they may."""
-    i = s.alloc.first_held[b, t]
+    i = np.int64(s.alloc.first_held[b, t])
     while i != NOBODY:
-        following = s.alloc.next_held[b, i]
+        following = np.int64(s.alloc.next_held[b, i])
         if s.arrives[b, i] + rules.wait_limit <= now:
             s.team_cost[b, t] -= cost_of(s, b, i, t)
             release(s, b, i, t)
@@ -453,8 +455,8 @@ def finish(rules, s, b):
     if s.n_done[b] == s.n_tasks[b]:
         s.over[b] = True
         s.makespan[b] = 0.0
-        for i in range(s.alloc.n_items[b]):
-            home = length(rules.metric, s.home_x[b, i] - s.x[b, i], s.home_y[b, i] - s.y[b, i]) / rules.speed
+        for i in range(s.n_entities[b]):
+            home = length(rules.metric, s.home[b, i, 0] - s.xy[b, i, 0], s.home[b, i, 1] - s.xy[b, i, 1]) / rules.speed
             s.makespan[b] = max(s.makespan[b], s.left[b, i] + home)
     if s.now[b] >= rules.horizon - _EPSILON:
         s.over[b] = True
@@ -517,30 +519,29 @@ def step(rules, s, actions, out, lo, hi):
 
 
 @kernel
-def full_cover(s, b, t):
+def full_cover(s, w, b, t):
     """The least cost of covering the need of slot t with parts of the whole fleet; inf: impossible."""
     if s.full_cover[b, t] == STALE:
-        s.full_cover[b, t] = _cover(s, b, t, False)
+        s.full_cover[b, t] = _cover(s, w, b, t, False)
     return s.full_cover[b, t]
 
 
 @kernel
-def free_cover(s, b, t):
+def free_cover(s, w, b, t):
     """The same with those only who are in no closed team and not kept by a task of their own."""
     if s.free_cover[b, t] == STALE:
-        s.free_cover[b, t] = _cover(s, b, t, True)
+        s.free_cover[b, t] = _cover(s, w, b, t, True)
     return s.free_cover[b, t]
 
 
 @kernel
-def _cover(s, b, t, only_free):
-    w = s.work
+def _cover(s, w, b, t, only_free):
     m = 0
     k = 0
-    for i in range(s.alloc.n_items[b]):
+    for i in range(s.n_entities[b]):
         if s.q_owner[b, s.task[b, t]] == i:
             continue
-        held = s.alloc.bin_of[b, i]
+        held = np.int64(s.alloc.bin_of[b, i])
         if only_free and (s.blocked[b, i] > 0 or (held != UNPLACED and s.phase[b, held] == CLOSED)):
             continue
         w.cost[b, m] = cost_of(s, b, i, t)
@@ -553,7 +554,7 @@ def _cover(s, b, t, only_free):
     return cover_cost(w, b, m, k) if m > 0 else NEVER
 
 
-def check(rules: Rules, state: State, b: int) -> None:
+def check(rules: Rules, state: State, work: Workspace, b: int) -> None:
     """Raise ValueError where row b breaks an invariant: closed teams cover their need, open ones do not yet."""
     for t in range(int(state.alloc.n_bins[b])):
         phase, held = state.phase[b, t], int(state.alloc.n_held[b, t])
@@ -568,7 +569,7 @@ def check(rules: Rules, state: State, b: int) -> None:
             fresh = deepcopy(state)
             fresh.full_cover[b], fresh.free_cover[b] = STALE, STALE
             for kept, new in ((state.full_cover, full_cover), (state.free_cover, free_cover)):
-                same = kept[b, t] == STALE or bool(np.isclose(kept[b, t], new(fresh, b, t)))
+                same = kept[b, t] == STALE or bool(np.isclose(kept[b, t], new(fresh, work, b, t)))
                 expect(same, b, f"the cover costs of slot {t} equal a fresh computation")
     done = int(np.isfinite(state.done_at[b, : state.n_tasks[b]]).sum())
     expect(done == state.n_done[b], b, "`n_done` counts the tasks done")

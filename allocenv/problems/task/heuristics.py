@@ -65,8 +65,7 @@ class Scratch(NamedTuple):
     score: Array  # [B, T]
     tried: BoolArray  # [B, T]
     free_at: Array  # [B, M]  EARLIEST: when the entity can leave, and from where
-    from_x: Array  # [B, M]
-    from_y: Array  # [B, M]
+    start: Array  # [B, M, 2]
     rng: np.ndarray  # [B]  uint64, of RANDOM
 
 
@@ -79,8 +78,7 @@ def _scratch(n: int, m: int, t: int, k: int, rng: np.random.Generator) -> Scratc
         score=np.zeros((n, t)),
         tried=np.zeros((n, t), np.bool_),
         free_at=np.zeros((n, m)),
-        from_x=np.zeros((n, m)),
-        from_y=np.zeros((n, m)),
+        start=np.zeros((n, m, 2)),
         rng=rng.integers(1, 2**63, n, dtype=np.uint64),
     )
 
@@ -102,12 +100,12 @@ class TeamPolicy:
         actions = np.zeros((batch.n, 2), np.int32)
         params = Params(self.rule.kind, self.rule.amount, self.rule.tau, self.rule.haste)
         problem: Task = batch.problem  # type: ignore[assignment]
-        choose(problem.rules, model, self._scratch, params, actions, 0, batch.n)
+        choose(problem.rules, model, batch.state.work, self._scratch, params, actions, 0, batch.n)
         return actions
 
 
 @kernel
-def choose(rules, s, h, params, actions, lo, hi):
+def choose(rules, s, w, h, params, actions, lo, hi):
     """Write the action of each row: go on with the round's plan, plan a new round, or wait."""
     nobody, wait = s.cost.shape[1], s.phase.shape[1]
     for b in range(lo, hi):
@@ -115,15 +113,15 @@ def choose(rules, s, h, params, actions, lo, hi):
             if params.kind == EARLIEST:
                 plan_routes(rules, s, h, b, params)
             else:
-                plan_round(rules, s, h, b, params)
+                plan_round(rules, s, w, h, b, params)
         slot, placement = nobody, wait
-        for i in range(s.alloc.n_items[b]):
+        for i in range(s.n_entities[b]):
             t = h.planned[b, i]
             if t >= 0 and is_legal(rules, s, b, i, t):
                 slot, placement = i, t
                 break
         if slot == nobody and not rules.single:
-            for t in range(s.alloc.n_bins[b]):
+            for t in range(s.n_slots[b]):
                 if s.phase[b, t] == OPEN and s.alloc.n_held[b, t] > 0:
                     placement = t  # a team that nobody completes
         waits = slot == nobody
@@ -132,19 +130,19 @@ def choose(rules, s, h, params, actions, lo, hi):
 
 
 @kernel
-def plan_round(rules, s, h, b, params):
+def plan_round(rules, s, w, h, b, params):
     """Write the slot that each free entity joins now."""
-    for i in range(s.alloc.n_items[b]):
+    for i in range(s.n_entities[b]):
         h.planned[b, i] = -1
         h.status[b, i] = FREE if is_free(s, b, i) else TAKEN
-    for t in range(s.alloc.n_bins[b]):
+    for t in range(s.n_slots[b]):
         h.tried[b, t] = s.phase[b, t] != OPEN
     while True:
         best = -1
-        for t in range(s.alloc.n_bins[b]):
+        for t in range(s.n_slots[b]):
             if h.tried[b, t]:
                 continue
-            h.score[b, t] = score_of(rules, s, h, b, t, params)
+            h.score[b, t] = score_of(rules, s, w, h, b, t, params)
             if h.score[b, t] == -np.inf:
                 h.tried[b, t] = True  # fewer entities make no better team
             elif best < 0 or h.score[b, t] > h.score[b, best]:
@@ -155,14 +153,14 @@ def plan_round(rules, s, h, b, params):
             return
         h.tried[b, best] = True
         build_team(rules, s, h, b, best, params)
-        for i in range(s.alloc.n_items[b]):
+        for i in range(s.n_entities[b]):
             if h.status[b, i] == MEMBER:
                 h.status[b, i] = TAKEN
                 h.planned[b, i] = best
 
 
 @kernel
-def score_of(rules, s, h, b, t, params):
+def score_of(rules, s, w, h, b, t, params):
     """How good the best team found for slot t is; -inf: none that the rule accepts."""
     if params.kind == RANDOM:
         state = h.rng[b]
@@ -180,7 +178,7 @@ def score_of(rules, s, h, b, t, params):
     if value <= cost or when > rules.horizon + 1e-9:
         return -np.inf
     if params.kind == PATIENCE:
-        ratio = cost / max(full_cover(s, b, t), 1e-9)
+        ratio = cost / max(full_cover(s, w, b, t), 1e-9)
         return -ratio if ratio <= 1.0 + params.amount + 1e-9 else -np.inf
     if params.kind == RATE:
         if value - cost < params.amount * value:
@@ -197,11 +195,11 @@ def score_of(rules, s, h, b, t, params):
 def regret(rules, s, h, b, t, params, cost):
     """What waiting for others could cost slot t: its next best team, from all but the members of its best."""
     build_team(rules, s, h, b, t, params)
-    for i in range(s.alloc.n_items[b]):
+    for i in range(s.n_entities[b]):
         if h.status[b, i] == MEMBER:
             h.status[b, i] = MEMBER + 1  # set aside
     second = build_team(rules, s, h, b, t, params)
-    for i in range(s.alloc.n_items[b]):
+    for i in range(s.n_entities[b]):
         if h.status[b, i] >= MEMBER:
             h.status[b, i] = FREE
     return min(second, s.worth[b, t]) - cost
@@ -209,7 +207,7 @@ def regret(rules, s, h, b, t, params, cost):
 
 @kernel
 def unmark(s, h, b):
-    for i in range(s.alloc.n_items[b]):
+    for i in range(s.n_entities[b]):
         if h.status[b, i] == MEMBER:
             h.status[b, i] = FREE
 
@@ -218,7 +216,7 @@ def unmark(s, h, b):
 def slowest(rules, s, h, b, t):
     """How long the last member of the team travels."""
     way = 0.0
-    for i in range(s.alloc.n_items[b]):
+    for i in range(s.n_entities[b]):
         if h.status[b, i] == MEMBER or s.alloc.bin_of[b, i] == t:
             way = max(way, travel(rules, s, b, i, t))
     return way
@@ -240,7 +238,7 @@ def build_team(rules, s, h, b, t, params):
     if params.kind != RANDOM:
         prune(rules, s, h, b, t, params.haste)
     cost = s.team_cost[b, t]
-    for i in range(s.alloc.n_items[b]):
+    for i in range(s.n_entities[b]):
         if h.status[b, i] == MEMBER:
             cost += cost_of(s, b, i, t)
     return cost
@@ -262,7 +260,7 @@ def enough(s, h, b, t, but):
 def most_useful(rules, s, h, b, t, haste):
     """The free entity that brings most of what is lacking per cost, or NOBODY."""
     best, most = NOBODY, 0.0
-    for i in range(s.alloc.n_items[b]):
+    for i in range(s.n_entities[b]):
         if h.status[b, i] != FREE:
             continue
         brings = 0.0
@@ -285,7 +283,7 @@ def prune(rules, s, h, b, t, haste):
     """Send those home whom the team can spare, the dearest first."""
     while True:
         out, most = NOBODY, -1.0
-        for i in range(s.alloc.n_items[b]):
+        for i in range(s.n_entities[b]):
             if h.status[b, i] == MEMBER and enough(s, h, b, t, i):
                 price = cost_of(s, b, i, t)
                 if haste > 0.0:
@@ -313,7 +311,7 @@ def drawn(s, h, b, t):
     """A random free entity that brings something that is lacking, or NOBODY."""
     h.rng[b] = shuffled(h.rng[b], 0)
     best, most = NOBODY, np.uint64(0)
-    for i in range(s.alloc.n_items[b]):
+    for i in range(s.n_entities[b]):
         useful = False
         for r in range(s.n_abilities[b]):
             if s.alloc.demand[b, i, 0, r] > 0 and h.sums[b, r] < s.alloc.capacity[b, r, t]:
@@ -330,24 +328,24 @@ def plan_routes(rules, s, h, b, params):
     """EARLIEST: schedule open tasks one after the other, next the one that can start first, until everybody who
     is free has a task (earliest-start greedy, facts/task_allocation.md section 4)."""
     idle = 0
-    for i in range(s.alloc.n_items[b]):
+    for i in range(s.n_entities[b]):
         h.planned[b, i] = -1
-        held = s.alloc.bin_of[b, i]
-        h.from_x[b, i], h.from_y[b, i] = s.x[b, i], s.y[b, i]
+        held = np.int64(s.alloc.bin_of[b, i])
+        h.start[b, i, 0], h.start[b, i, 1] = s.xy[b, i, 0], s.xy[b, i, 1]
         h.free_at[b, i] = s.now[b]
         h.status[b, i] = FREE
         if held != UNPLACED and s.phase[b, held] == CLOSED:
             h.free_at[b, i] = s.ready[b, held]
-            h.from_x[b, i], h.from_y[b, i] = s.slot_x[b, held], s.slot_y[b, held]
+            h.start[b, i, 0], h.start[b, i, 1] = s.slot_xy[b, held, 0], s.slot_xy[b, held, 1]
         elif held != UNPLACED or s.blocked[b, i] > 0:
             h.free_at[b, i] = np.inf  # until its task is scheduled
         else:
             idle += 1
-    for t in range(s.alloc.n_bins[b]):
+    for t in range(s.n_slots[b]):
         h.tried[b, t] = s.phase[b, t] != OPEN
     while idle > 0:
         best, first = -1, np.inf
-        for t in range(s.alloc.n_bins[b]):
+        for t in range(s.n_slots[b]):
             if not h.tried[b, t]:
                 start = gather(rules, s, h, b, t, params.amount)
                 if start < first:
@@ -358,16 +356,16 @@ def plan_routes(rules, s, h, b, params):
         h.tried[b, best] = True
         gather(rules, s, h, b, best, 0.0)
         start = 0.0
-        for i in range(s.alloc.n_items[b]):
+        for i in range(s.n_entities[b]):
             if h.status[b, i] == MEMBER or s.alloc.bin_of[b, i] == best:
                 start = max(start, arrival(rules, s, h, b, i, best))
-        for i in range(s.alloc.n_items[b]):
+        for i in range(s.n_entities[b]):
             if h.status[b, i] == MEMBER and h.planned[b, i] == -1 and s.alloc.bin_of[b, i] == UNPLACED:
                 h.planned[b, i] = best
                 idle -= 1
             if h.status[b, i] == MEMBER or s.alloc.bin_of[b, i] == best:
                 h.free_at[b, i] = start + s.q_work[b, s.task[b, best]]
-                h.from_x[b, i], h.from_y[b, i] = s.slot_x[b, best], s.slot_y[b, best]
+                h.start[b, i, 0], h.start[b, i, 1] = s.slot_xy[b, best, 0], s.slot_xy[b, best, 1]
         unmark(s, h, b)
 
 
@@ -376,7 +374,7 @@ def arrival(rules, s, h, b, i, t):
     """When the entity could be at slot t."""
     if s.alloc.bin_of[b, i] == t:
         return s.arrives[b, i]
-    dx, dy = s.slot_x[b, t] - h.from_x[b, i], s.slot_y[b, t] - h.from_y[b, i]
+    dx, dy = s.slot_xy[b, t, 0] - h.start[b, i, 0], s.slot_xy[b, t, 1] - h.start[b, i, 1]
     return h.free_at[b, i] + np.sqrt(dx * dx + dy * dy) / rules.speed
 
 
@@ -388,14 +386,14 @@ def gather(rules, s, h, b, t, weight):
     start = s.now[b]
     total = 0.0
     n = 0
-    for i in range(s.alloc.n_items[b]):
+    for i in range(s.n_entities[b]):
         if s.alloc.bin_of[b, i] == t:
             start = max(start, s.arrives[b, i])
             total += s.arrives[b, i]
             n += 1
     while not enough(s, h, b, t, NOBODY):
         best, first = NOBODY, np.inf
-        for i in range(s.alloc.n_items[b]):
+        for i in range(s.n_entities[b]):
             if h.status[b, i] != FREE or s.alloc.bin_of[b, i] == t or h.free_at[b, i] == np.inf:
                 continue
             useful = False

@@ -171,12 +171,12 @@ def sum_of_abilities(s, b, i):
 
 
 @kernel
-def observe(rules, s, out, lo, hi):
+def observe(rules, s, w, out, lo, hi):
     """Write everything that is seen of rows lo..hi; the arrays are zero (slot_bin: -1) before."""
     nobody = s.cost.shape[1]
     tenth = TENTH * rules.horizon
     for b in range(lo, hi):
-        n = s.alloc.n_items[b]
+        n = s.n_entities[b]
         mean_cost = 0.0
         mean_ability = 0.0
         for i in range(n):
@@ -189,8 +189,8 @@ def observe(rules, s, out, lo, hi):
         out.slots[b, nobody, 15] = 1.0
         out.slot_mask[b, nobody] = True
         best = 0.0
-        for t in range(s.alloc.n_bins[b]):
-            observe_bin(rules, s, b, t, tenth, out.bins[b, t])
+        for t in range(s.n_slots[b]):
+            observe_bin(rules, s, w, b, t, tenth, out.bins[b, t])
             best = max(best, out.bins[b, t, 15])
         out.bins[b, s.phase.shape[1], 3] = 1.0
         observe_context(rules, s, b, tenth, best, out.context[b])
@@ -198,7 +198,7 @@ def observe(rules, s, out, lo, hi):
 
 @kernel
 def observe_slot(rules, s, b, i, tenth, mean_cost, mean_ability, row):
-    held = s.alloc.bin_of[b, i]
+    held = np.int64(s.alloc.bin_of[b, i])
     row[0] = is_free(s, b, i)
     if held != UNPLACED:
         row[1] = s.phase[b, held] == OPEN
@@ -223,7 +223,7 @@ def observe_slot(rules, s, b, i, tenth, mean_cost, mean_ability, row):
         return
     helped = 0
     total = 0.0
-    for t in range(s.alloc.n_bins[b]):
+    for t in range(s.n_slots[b]):
         if not contributes(s, b, i, t):
             continue
         share = help_of(s, b, i, t)
@@ -238,7 +238,7 @@ def observe_slot(rules, s, b, i, tenth, mean_cost, mean_ability, row):
 
 
 @kernel
-def observe_bin(rules, s, b, t, tenth, row):
+def observe_bin(rules, s, w, b, t, tenth, row):
     row[2] = s.phase[b, t] == EMPTY
     if s.phase[b, t] == EMPTY:
         return
@@ -257,14 +257,14 @@ def observe_bin(rules, s, b, t, tenth, row):
         row[17] = upto((s.ready[b, t] - s.now[b]) / tenth, 2.0)
         return
     row[7] = lacking(s, b, t)
-    describe_covers(rules, s, b, t, row, 13)
+    describe_covers(rules, s, w, b, t, row, 13)
     if not rules.makespan:
-        free = free_cover(s, b, t)
+        free = free_cover(s, w, b, t)
         row[16] = between((worth - free) / s.scale[b], 4.0) if np.isfinite(free) else -1.0
     nearest = np.inf
     total = 0.0
     n = 0
-    for i in range(s.alloc.n_items[b]):
+    for i in range(s.n_entities[b]):
         if is_free(s, b, i):
             way = travel(rules, s, b, i, t)
             nearest = min(nearest, way)
@@ -278,18 +278,18 @@ def observe_bin(rules, s, b, t, tenth, row):
         if lacks > 0:
             row[8] = max(row[8], lacks / need)
             there = 0.0
-            for i in range(s.alloc.n_items[b]):
+            for i in range(s.n_entities[b]):
                 if is_free(s, b, i):
                     there += s.alloc.demand[b, i, 0, r]
             row[9] = max(row[9], upto(lacks / there, 2.0) if there > 0.0 else 1.0)
 
 
 @kernel
-def describe_covers(rules, s, b, t, row, first):
+def describe_covers(rules, s, w, b, t, row, first):
     """Cover costs by value, and as shares of each other, into three features from `first` on."""
     if rules.makespan:
         return
-    worth, full, free = s.worth[b, t], full_cover(s, b, t), free_cover(s, b, t)
+    worth, full, free = s.worth[b, t], full_cover(s, w, b, t), free_cover(s, w, b, t)
     row[first] = upto(full / worth, 2.0) if worth > 0.0 else 1.0
     row[first + 1] = upto(free / worth, 2.0) if worth > 0.0 else 1.0
     row[first + 2] = ratio(full, free)
@@ -297,7 +297,7 @@ def describe_covers(rules, s, b, t, row, first):
 
 @kernel
 def observe_context(rules, s, b, tenth, best, row):
-    n, slots = s.alloc.n_items[b], s.alloc.n_bins[b]
+    n, slots = s.n_entities[b], s.n_slots[b]
     free = cost = fleet = 0.0
     for i in range(n):
         fleet += s.cost[b, i]
@@ -336,7 +336,7 @@ def placement_mask(rules, s, slots, out, lo, hi):
 
 
 @kernel
-def placement_features(rules, s, slots, out, lo, hi):
+def placement_features(rules, s, w, slots, out, lo, hi):
     """Write what each legal placement would mean for the chosen slot: [B, T + 1, P]; zero where illegal."""
     nobody, wait = s.cost.shape[1], s.phase.shape[1]
     tenth = TENTH * rules.horizon
@@ -352,16 +352,16 @@ def placement_features(rules, s, slots, out, lo, hi):
             row[1] = slots[b] == nobody
             row[15] = lacking(s, b, placement)
             row[17] = min(s.alloc.n_held[b, placement] / 16.0, 1.0)
-            describe_covers(rules, s, b, placement, row, 12)
+            describe_covers(rules, s, w, b, placement, row, 12)
             if slots[b] == nobody:
                 worth = s.worth[b, placement]
                 row[10] = upto(s.team_cost[b, placement] / worth, 2.0) if worth > 0.0 else 0.0
             else:
-                describe_member(rules, s, b, slots[b], placement, tenth, row)
+                describe_member(rules, s, w, b, slots[b], placement, tenth, row)
 
 
 @kernel
-def describe_member(rules, s, b, i, t, tenth, row):
+def describe_member(rules, s, w, b, i, t, tenth, row):
     """What it would mean if the entity joined the team of slot t."""
     row[0] = 1.0
     way = travel(rules, s, b, i, t)
@@ -381,11 +381,11 @@ def describe_member(rules, s, b, i, t, tenth, row):
     row[6] = used / mine if mine > 0.0 else 0.0
     row[9] = completes
     last = s.now[b] + way
-    held = s.alloc.first_held[b, t]
+    held = np.int64(s.alloc.first_held[b, t])
     while held >= 0:
         there = s.arrives[b, held] if rules.single else s.now[b] + travel(rules, s, b, held, t)
         last = max(last, there)
-        held = s.alloc.next_held[b, held]
+        held = np.int64(s.alloc.next_held[b, held])
     done = last + s.q_work[b, s.task[b, t]]
     row[16] = between((rules.horizon - done) / rules.horizon, 1.0)
     if rules.makespan:
@@ -393,7 +393,7 @@ def describe_member(rules, s, b, i, t, tenth, row):
     cost, worth = cost_of(s, b, i, t), s.worth[b, t]
     team = s.team_cost[b, t] + cost
     row[7] = upto(cost / worth, 2.0) if worth > 0.0 else 1.0
-    full = full_cover(s, b, t)
+    full = full_cover(s, w, b, t)
     row[8] = log_share(row[4] * lacking(s, b, t) * full, cost, 4.0) if np.isfinite(full) else 1.0
     row[10] = upto(team / worth, 2.0) if worth > 0.0 else 1.0
     row[11] = between((value_at(rules, s, b, t, done) - team) / s.scale[b], 4.0)

@@ -13,6 +13,7 @@ from allocenv.core.problem import Observation, Outcome, Sizes
 from allocenv.core.solver import Entry
 from allocenv.core.state_dict import named_arrays
 from allocenv.problems.task import drawing, dynamics, observation
+from allocenv.problems.task.cover import Workspace, workspace
 from allocenv.problems.task.instance_sets import instance_set
 from allocenv.problems.task.instances import Given, Source
 from allocenv.problems.task.mission import Mission
@@ -29,6 +30,7 @@ class Episode(NamedTuple):
     """The model of B missions, and the published environments beside it (empty arrays in mode `fixed`)."""
 
     model: dynamics.State
+    work: Workspace  # of the cover costs: holds nothing between calls
     paper: Paper
     target: IntArray  # [B, M]  slot that each entity is sent to, in the published environment
 
@@ -202,7 +204,7 @@ class Task:
         columns = 4 if self.rules.stepping == PAPER_ELECTRIC else 1 + shape.abilities
         paper = empty_paper(n, shape.entities, shape.slots, columns) if self.published else empty_paper(n, 0, 0, 0)
         target = np.full((n, shape.entities if self.published else 0), -1, np.int32)
-        return Episode(dynamics.empty_state(n, shape), paper, target)
+        return Episode(dynamics.empty_state(n, shape), workspace(n, shape.entities, shape.abilities), paper, target)
 
     def draw(self, rng: np.random.Generator) -> Mission:
         return self.missions.draw(rng)
@@ -222,13 +224,13 @@ class Task:
             acting.step(x, self.rules, state.model, state.paper, state.target, actions, out, lo, hi)
 
     def observe(self, state: Episode, out: Observation, lo: int, hi: int) -> None:
-        observation.observe(self.rules, state.model, out, lo, hi)
+        observation.observe(self.rules, state.model, state.work, out, lo, hi)
 
     def placement_mask(self, state: Episode, slots: IntArray, out: BoolArray, lo: int, hi: int) -> None:
         observation.placement_mask(self.rules, state.model, slots, out, lo, hi)
 
     def placement_features(self, state: Episode, slots: IntArray, out: FloatArray, lo: int, hi: int) -> None:
-        observation.placement_features(self.rules, state.model, slots, out, lo, hi)
+        observation.placement_features(self.rules, state.model, state.work, slots, out, lo, hi)
 
     def cost(self, state: Episode, b: int) -> float:
         return float(dynamics.objective(self.rules, state.model, b))
@@ -249,7 +251,7 @@ class Task:
 
     def check(self, state: Episode, b: int) -> None:
         resource_state.check_holding(state.model.alloc, b)
-        dynamics.check(self.rules, state.model, b)
+        dynamics.check(self.rules, state.model, state.work, b)
 
     def render_text(self, state: Episode, b: int) -> str:
         return drawing.render_text(drawing.view_of_row(self.rules, state.model, b))

@@ -31,10 +31,10 @@ def begin(x, rules, s, p, b):
 def mirror(x, rules, s, p, b):
     """Set the model's row to the published one."""
     is_electric = rules.stepping == PAPER_ELECTRIC
-    for i in range(s.alloc.n_items[b]):
+    for i in range(s.n_entities[b]):
         s.blocked[b, i] = not p.idle[b, i]
         if not is_electric:
-            s.x[b, i], s.y[b, i] = p.pos[b, i, 0], p.pos[b, i, 1]
+            s.xy[b, i, 0], s.xy[b, i, 1] = p.pos[b, i, 0], p.pos[b, i, 1]
     for t in range(s.phase.shape[1]):
         task = p.task[b, t]
         if task < 0:
@@ -47,7 +47,7 @@ def mirror(x, rules, s, p, b):
         s.fading[b, t] = s.now[b] + (p.age[b, t] - x.decay_age) + 1.0
         s.worth[b, t] = p.rows[b, t, 0]
         if is_electric:
-            s.slot_x[b, t], s.slot_y[b, t] = p.rows[b, t, 2], p.rows[b, t, 3]
+            s.slot_xy[b, t, 0], s.slot_xy[b, t, 1] = p.rows[b, t, 2], p.rows[b, t, 3]
         if s.phase[b, t] == OPEN:
             refresh_need(s, p, b, t)
             if is_covered(s, b, t):
@@ -70,8 +70,8 @@ def advance(x, rules, s, p, target, b):
     before = s.now[b]
     until = before + max(rules.period, 1.0)
     happened = False
-    for i in range(s.alloc.n_items[b]):
-        slot = s.alloc.bin_of[b, i]
+    for i in range(s.n_entities[b]):
+        slot = np.int64(s.alloc.bin_of[b, i])
         target[b, i] = slot if slot != UNPLACED and s.phase[b, slot] == CLOSED else -1
     while not happened and s.now[b] < until and not s.over[b]:
         came = p.next_task[b]
