@@ -70,20 +70,20 @@ def cover_cost(w, b, m, k):
         w.reduced[b, m + r] = 0.0
         w.in_basis[b, m + r] = True
     for _ in range(MAX_PIVOTS):
-        leave = -1
+        leave = np.int64(-1)  # typed: a literal would compile what it is passed to once more
         worst = _EPSILON
-        above = False
+        bound = 0.0
         for r in range(k):
             if -w.x[b, r] > worst:
-                leave, worst, above = r, -w.x[b, r], False
+                leave, worst, bound = r, -w.x[b, r], 0.0
             elif w.basis[b, r] < m and w.x[b, r] - 1.0 > worst:
-                leave, worst, above = r, w.x[b, r] - 1.0, True
+                leave, worst, bound = r, w.x[b, r] - 1.0, 1.0
         if leave < 0:
             break
-        enter = _entering(w, b, m, k, leave, above)
+        enter = _entering(w, b, m, k, leave, bound)
         if enter < 0:
             return np.inf
-        _pivot(w, b, m, k, leave, enter, above)
+        _pivot(w, b, m, k, leave, enter, bound)
     total = 0.0
     for j in range(m):
         if w.at_upper[b, j] and not w.in_basis[b, j]:
@@ -95,9 +95,9 @@ def cover_cost(w, b, m, k):
 
 
 @kernel
-def _entering(w, b, m, k, leave, above):
+def _entering(w, b, m, k, leave, bound):
     """The column of the dual ratio test for the leaving row, or -1; writes the pivot row."""
-    enter = -1
+    enter = np.int64(-1)
     best = np.inf
     size = 0.0
     for j in range(m + k):
@@ -112,7 +112,7 @@ def _entering(w, b, m, k, leave, above):
             alpha = -w.inverse[b, leave, j - m]
         w.row[b, j] = alpha
         upper = j < m and w.at_upper[b, j]
-        helps = alpha if above else -alpha  # raising the column moves the leaving value to its bound
+        helps = alpha if bound > 0.0 else -alpha  # raising the column moves the leaving value to its bound
         if upper:
             helps = -helps
         if helps <= _EPSILON:
@@ -124,8 +124,11 @@ def _entering(w, b, m, k, leave, above):
 
 
 @kernel
-def _pivot(w, b, m, k, leave, enter, above):
-    """Swap the entering column for the leaving one and renew values, reduced costs and the inverse."""
+def _pivot(w, b, m, k, leave, enter, bound):
+    """Swap the entering column for the leaving one and renew values, reduced costs and the inverse.
+
+    The leaving value ends at `bound`, 0 or 1.
+    """
     for r in range(k):
         total = 0.0
         if enter < m:
@@ -134,7 +137,6 @@ def _pivot(w, b, m, k, leave, enter, above):
         else:
             total = -w.inverse[b, r, enter - m]
         w.column[b, r] = total
-    bound = 1.0 if above else 0.0
     change = (w.x[b, leave] - bound) / w.column[b, leave]
     ratio = w.reduced[b, enter] / w.row[b, enter]
     out = w.basis[b, leave]
@@ -157,4 +159,4 @@ def _pivot(w, b, m, k, leave, enter, above):
     w.in_basis[b, enter] = True
     w.in_basis[b, out] = False
     if out < m:
-        w.at_upper[b, out] = above
+        w.at_upper[b, out] = bound > 0.0

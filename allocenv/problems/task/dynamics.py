@@ -28,7 +28,7 @@ from allocenv.core.resource_state import (
 )
 from allocenv.problems.task.cover import Workspace, cover_cost
 from allocenv.problems.task.mission import Mission
-from allocenv.problems.task.rules import CHEBYSHEV, EUCLID, MANHATTAN, NONE, Rules
+from allocenv.problems.task.rules import CHEBYSHEV, MANHATTAN, NONE, Rules
 
 EMPTY, OPEN, CLOSED = 0, 1, 2  # phases of a slot
 ILLEGAL_REWARD = -1.0  # as much as losing a task of mean value
@@ -196,7 +196,7 @@ def length(metric, dx, dy):
         return abs(dx) + abs(dy)
     if metric == CHEBYSHEV:
         return max(abs(dx), abs(dy))
-    return np.sqrt(dx * dx + dy * dy)
+    return np.hypot(dx, dy)
 
 
 @kernel
@@ -211,7 +211,8 @@ def cost_of(s, b, i, t):
     rate = s.rate[b, i] + s.slot_rate[b, t]
     if rate == 0.0:
         return s.cost[b, i]
-    return s.cost[b, i] + 0.5 * rate * length(EUCLID, s.slot_xy[b, t, 0] - s.xy[b, i, 0], s.slot_xy[b, t, 1] - s.xy[b, i, 1])
+    way = np.hypot(s.slot_xy[b, t, 0] - s.xy[b, i, 0], s.slot_xy[b, t, 1] - s.xy[b, i, 1])
+    return s.cost[b, i] + 0.5 * rate * way
 
 
 @kernel
@@ -241,7 +242,7 @@ def contributes(s, b, i, t):
 @inlined
 def is_covered(s, b, t):
     """Whether the entities committed to slot t bring all that its task needs."""
-    for r in range(s.n_abilities[b]):
+    for r in range(s.n_abilities[b]):  # noqa: SIM110  kernels know no generators
         if s.alloc.used[b, r, t] < s.alloc.capacity[b, r, t]:
             return False
     return True
@@ -303,19 +304,23 @@ def give_up(s, b, t):
 
 
 @kernel
-def release(s, b, i, t):
-    """Let the entity go at the place of slot t."""
+def release(rules, s, b, i, t):
+    """Let the entity go, at the place of slot t where entities travel."""
     remove(s.alloc, b, i)
-    s.xy[b, i, 0], s.xy[b, i, 1] = s.slot_xy[b, t, 0], s.slot_xy[b, t, 1]
+    if rules.metric != NONE:
+        s.xy[b, i, 0], s.xy[b, i, 1] = s.slot_xy[b, t, 0], s.slot_xy[b, t, 1]
+        for other in range(s.n_slots[b]):
+            if s.rate[b, i] + s.slot_rate[b, other] > 0.0:
+                s.full_cover[b, other] = STALE  # its cost depends on where it is
     s.left[b, i] = s.now[b]
     s.arrives[b, i] = 0.0
 
 
 @kernel
-def complete(s, b, t):
+def complete(rules, s, b, t):
     """The task in slot t is done: its team is free where it worked, the slot is empty. Pays nothing."""
     while s.alloc.first_held[b, t] != NOBODY:
-        release(s, b, np.int64(s.alloc.first_held[b, t]), t)
+        release(rules, s, b, np.int64(s.alloc.first_held[b, t]), t)
     task = s.task[b, t]
     if s.q_owner[b, task] >= 0:
         s.blocked[b, s.q_owner[b, task]] -= 1
@@ -417,7 +422,7 @@ def advance(rules, s, b):
             if not rules.makespan:
                 s.net[b] += value - s.team_cost[b, t]
             s.collected[b] += value
-            complete(s, b, t)
+            complete(rules, s, b, t)
         elif s.phase[b, t] == OPEN:
             if rules.single:
                 lose_patience(rules, s, b, t, now)
@@ -445,7 +450,7 @@ def lose_patience(rules, s, b, t, now):
         following = np.int64(s.alloc.next_held[b, i])
         if s.arrives[b, i] + rules.wait_limit <= now:
             s.team_cost[b, t] -= cost_of(s, b, i, t)
-            release(s, b, i, t)
+            release(rules, s, b, i, t)
         i = following
 
 
@@ -512,7 +517,7 @@ def settle(rules, s, b, net_before, out):
 def step(rules, s, actions, out, lo, hi):
     """Carry out one action [B, 2] in each row."""
     for b in range(lo, hi):
-        if step_row(rules, s, b, actions[b, 0], actions[b, 1], out):
+        if step_row(rules, s, b, np.int64(actions[b, 0]), np.int64(actions[b, 1]), out):
             net = s.net[b]
             advance(rules, s, b)
             settle(rules, s, b, net, out)
@@ -536,8 +541,7 @@ def free_cover(s, w, b, t):
 
 @kernel
 def _cover(s, w, b, t, only_free):
-    m = 0
-    k = 0
+    m = k = np.int64(0)
     for i in range(s.n_entities[b]):
         if s.q_owner[b, s.task[b, t]] == i:
             continue

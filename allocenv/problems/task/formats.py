@@ -134,7 +134,8 @@ def _table(source: str, amounts: str, fields: Sequence[str]) -> list[Row]:
         raise InputError(source, "line 1", header, f"columns {amounts}_1, {amounts}_2, ...")
     unknown = [name for name in header if name not in ("id", "owner", *fields, *columns)]
     if unknown or len(set(header)) < len(header):
-        raise InputError(source, "line 1", unknown or header, f"columns id, {amounts}_1, ..., {', '.join(fields)}, once")
+        expected = f"columns id, {amounts}_1, ..., {', '.join(fields)}, once"
+        raise InputError(source, "line 1", unknown or header, expected)
     rows = []
     for cells in reader:
         where = f"line {reader.line_num}"
@@ -171,7 +172,8 @@ def _assemble(name: str, entity_file: str, people: list[Row], task_file: str, jo
     for source, rows in ((entity_file, people), (task_file, jobs)):
         for row in rows:
             if len(row["amounts"]) != width:
-                raise InputError(source, row["where"], f"{len(row['amounts'])} abilities", f"{width}, as the first entity")
+                found = f"{len(row['amounts'])} abilities"
+                raise InputError(source, row["where"], found, f"{width}, as the first entity")
             _check_amounts(source, row)
     owners = []
     for row in jobs:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from allocenv.core.arrays import Array, BoolArray, IntArray
+from allocenv.core.arrays import Array, BoolArray, IntArray, LongArray
 from allocenv.core.batch import Batch
 from allocenv.core.kernel import inlined, kernel
 from allocenv.core.resource_state import NOBODY, UNPLACED
@@ -19,7 +19,6 @@ from allocenv.problems.task.dynamics import (
     CLOSED,
     OPEN,
     State,
-    contributes,
     cost_of,
     full_cover,
     is_free,
@@ -58,7 +57,7 @@ class Params(NamedTuple):
 class Scratch(NamedTuple):
     """What planning remembers of B rows within a round, and what it works in."""
 
-    planned: IntArray  # [B, M]  slot to join, or -1
+    planned: LongArray  # [B, M]  slot to join, or -1
     expected: IntArray  # [B]  steps left if nobody else has acted since; -1: plan anew
     status: IntArray  # [B, M]  FREE, TAKEN or MEMBER of the team being built
     sums: IntArray  # [B, K]  what the team being built brings
@@ -71,7 +70,7 @@ class Scratch(NamedTuple):
 
 def _scratch(n: int, m: int, t: int, k: int, rng: np.random.Generator) -> Scratch:
     return Scratch(
-        planned=np.full((n, m), -1, np.int32),
+        planned=np.full((n, m), -1),
         expected=np.full(n, -1, np.int32),
         status=np.zeros((n, m), np.int32),
         sums=np.zeros((n, k), np.int32),
@@ -138,7 +137,7 @@ def plan_round(rules, s, w, h, b, params):
     for t in range(s.n_slots[b]):
         h.tried[b, t] = s.phase[b, t] != OPEN
     while True:
-        best = -1
+        best = np.int64(-1)
         for t in range(s.n_slots[b]):
             if h.tried[b, t]:
                 continue
@@ -227,7 +226,7 @@ def build_team(rules, s, h, b, t, params):
     """Mark as MEMBER whom the team of slot t needs besides those it has; its cost, or inf where nobody can."""
     for r in range(s.n_abilities[b]):
         h.sums[b, r] = s.alloc.used[b, r, t]
-    while not enough(s, h, b, t, NOBODY):
+    while not enough(s, h, b, t, np.int64(NOBODY)):
         i = drawn(s, h, b, t) if params.kind == RANDOM else most_useful(rules, s, h, b, t, params.haste)
         if i == NOBODY:
             unmark(s, h, b)
@@ -259,7 +258,7 @@ def enough(s, h, b, t, but):
 @kernel
 def most_useful(rules, s, h, b, t, haste):
     """The free entity that brings most of what is lacking per cost, or NOBODY."""
-    best, most = NOBODY, 0.0
+    best, most = np.int64(NOBODY), 0.0
     for i in range(s.n_entities[b]):
         if h.status[b, i] != FREE:
             continue
@@ -282,7 +281,7 @@ def most_useful(rules, s, h, b, t, haste):
 def prune(rules, s, h, b, t, haste):
     """Send those home whom the team can spare, the dearest first."""
     while True:
-        out, most = NOBODY, -1.0
+        out, most = np.int64(NOBODY), -1.0
         for i in range(s.n_entities[b]):
             if h.status[b, i] == MEMBER and enough(s, h, b, t, i):
                 price = cost_of(s, b, i, t)
@@ -309,8 +308,8 @@ def shuffled(state, i):
 @kernel
 def drawn(s, h, b, t):
     """A random free entity that brings something that is lacking, or NOBODY."""
-    h.rng[b] = shuffled(h.rng[b], 0)
-    best, most = NOBODY, np.uint64(0)
+    h.rng[b] = shuffled(h.rng[b], np.int64(0))
+    best, most = np.int64(NOBODY), np.uint64(0)
     for i in range(s.n_entities[b]):
         useful = False
         for r in range(s.n_abilities[b]):
@@ -344,7 +343,7 @@ def plan_routes(rules, s, h, b, params):
     for t in range(s.n_slots[b]):
         h.tried[b, t] = s.phase[b, t] != OPEN
     while idle > 0:
-        best, first = -1, np.inf
+        best, first = np.int64(-1), np.inf
         for t in range(s.n_slots[b]):
             if not h.tried[b, t]:
                 start = gather(rules, s, h, b, t, params.amount)
@@ -391,8 +390,8 @@ def gather(rules, s, h, b, t, weight):
             start = max(start, s.arrives[b, i])
             total += s.arrives[b, i]
             n += 1
-    while not enough(s, h, b, t, NOBODY):
-        best, first = NOBODY, np.inf
+    while not enough(s, h, b, t, np.int64(NOBODY)):
+        best, first = np.int64(NOBODY), np.inf
         for i in range(s.n_entities[b]):
             if h.status[b, i] != FREE or s.alloc.bin_of[b, i] == t or h.free_at[b, i] == np.inf:
                 continue

@@ -204,4 +204,3 @@ GENERATORS = {
     "dcmrta": dcmrta,
     "heteromrta": heteromrta,
 }
-

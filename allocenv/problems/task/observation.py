@@ -332,7 +332,7 @@ def placement_mask(rules, s, slots, out, lo, hi):
     """Write which placements are legal for the chosen slot: [B, T + 1]."""
     for b in range(lo, hi):
         for placement in range(s.phase.shape[1] + 1):
-            out[b, placement] = is_legal(rules, s, b, slots[b], placement)
+            out[b, placement] = is_legal(rules, s, b, np.int64(slots[b]), placement)
 
 
 @kernel
@@ -342,7 +342,7 @@ def placement_features(rules, s, w, slots, out, lo, hi):
     tenth = TENTH * rules.horizon
     for b in range(lo, hi):
         for placement in range(wait + 1):
-            if not is_legal(rules, s, b, slots[b], placement):
+            if not is_legal(rules, s, b, np.int64(slots[b]), placement):
                 continue
             row = out[b, placement]
             if placement == wait:
@@ -357,7 +357,7 @@ def placement_features(rules, s, w, slots, out, lo, hi):
                 worth = s.worth[b, placement]
                 row[10] = upto(s.team_cost[b, placement] / worth, 2.0) if worth > 0.0 else 0.0
             else:
-                describe_member(rules, s, w, b, slots[b], placement, tenth, row)
+                describe_member(rules, s, w, b, np.int64(slots[b]), placement, tenth, row)
 
 
 @kernel

@@ -55,9 +55,7 @@ def _solver(name: str, rule: Rule, single: bool) -> Any:
     ) -> Solution:
         began = perf_counter()
         fitting = rule if problem.rules.single == single else next(iter(rules_for(problem).values()))
-        actions = actions_of(
-            problem, instance, fitting, rng, stop=lambda: stop() or perf_counter() - began > seconds
-        )
+        actions = actions_of(problem, instance, fitting, rng, stop=lambda: stop() or perf_counter() - began > seconds)
         cost = float(replay(problem, instance, actions).costs[-1])
         if start is not None and start.objective <= cost:
             return start

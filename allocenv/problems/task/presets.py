@@ -30,7 +30,8 @@ def rules_of(preset: str, mode: str) -> Rules:
         return PRESET_RULES[preset]
     if preset in ROUTING:
         raise ValueError(f"Expected mode 'fixed' of {preset}: paper mode is of {', '.join(STEPPING)}.")
-    return PRESET_RULES[preset]._replace(stepping=STEPPING[preset])
+    rules = PRESET_RULES[preset]._replace(stepping=STEPPING[preset])
+    return rules._replace(decay=1.0) if preset == "material" else rules  # its decay has no effect
 
 
 def sizes_of(preset: str, given: dict[str, int | tuple[int, ...] | None]) -> Sizes:

@@ -100,7 +100,8 @@ class Task:
             changed = [n for n in ("horizon", "decay", "grace", "commit") if getattr(self, n) is not None]
             changed += [n for n in ("n_entities", "n_slots", "n_tasks", "n_abilities") if getattr(self, n) is not None]
             if changed or self.arrivals:
-                raise ValueError(f"Expected mode 'paper' without {', '.join(changed or ['arrivals'])}: it is as published.")
+                names = ", ".join(changed or ["arrivals"])
+                raise ValueError(f"Expected mode 'paper' without {names}: it is as published.")
             if self.source not in ("generated", "published", *VARIANTS) and isinstance(self.source, str):
                 raise ValueError(f"Expected in mode 'paper' the source 'published' or a variant, got {self.source!r}.")
         elif rules.single and rules.metric == 0 and rules.makespan:

@@ -36,12 +36,12 @@ def mirror(x, rules, s, p, b):
         if not is_electric:
             s.xy[b, i, 0], s.xy[b, i, 1] = p.pos[b, i, 0], p.pos[b, i, 1]
     for t in range(s.phase.shape[1]):
-        task = p.task[b, t]
+        task = np.int64(p.task[b, t])
         if task < 0:
             continue
         if s.phase[b, t] == EMPTY:
             rate = x.rate[t] if is_electric else 0.0
-            open_task(s, b, t, task, p.cells[b, t, 0], p.cells[b, t, 1], rate, s.now[b])
+            open_task(s, b, t, task, float(p.cells[b, t, 0]), float(p.cells[b, t, 1]), rate, s.now[b])
             s.next_task[b] += 1
             dynamics.stale_covers(s, b)
         s.fading[b, t] = s.now[b] + (p.age[b, t] - x.decay_age) + 1.0
@@ -85,7 +85,7 @@ def advance(x, rules, s, p, target, b):
         happened = p.next_task[b] > came
         for t in range(s.phase.shape[1]):
             if p.paid[b, t]:
-                complete(s, b, t)
+                complete(rules, s, b, t)
                 happened = True
         s.over[b] = p.done[b]
     mirror(x, rules, s, p, b)
@@ -96,7 +96,7 @@ def advance(x, rules, s, p, target, b):
 def step(x, rules, s, p, target, actions, out, lo, hi):
     """Carry out one action [B, 2] in each row."""
     for b in range(lo, hi):
-        if dynamics.step_row(rules, s, b, actions[b, 0], actions[b, 1], out):
+        if dynamics.step_row(rules, s, b, np.int64(actions[b, 0]), np.int64(actions[b, 1]), out):
             net = s.net[b]
             advance(x, rules, s, p, target, b)
             settle(rules, s, b, net, out)
