@@ -6,7 +6,7 @@ many, so the basis is a K by K matrix that is kept as an inverse. Textbook: Chva
 chapters 8 and 10 (bounded variables, dual simplex).
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -70,7 +70,7 @@ def cover_cost(w, b, m, k):
         w.reduced[b, m + r] = 0.0
         w.in_basis[b, m + r] = True
     for _ in range(MAX_PIVOTS):
-        leave = np.int64(-1)  # typed: a literal would compile what it is passed to once more
+        leave: Any = np.int64(-1)  # typed: a literal would compile what it is passed to once more
         worst = _EPSILON
         bound = 0.0
         for r in range(k):
@@ -97,7 +97,7 @@ def cover_cost(w, b, m, k):
 @kernel
 def _entering(w, b, m, k, leave, bound):
     """The column of the dual ratio test for the leaving row, or -1; writes the pivot row."""
-    enter = np.int64(-1)
+    enter: Any = np.int64(-1)
     best = np.inf
     size = 0.0
     for j in range(m + k):

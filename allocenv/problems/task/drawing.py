@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from allocenv.core.arrays import Array, IntArray
+from allocenv.core.arrays import Array, IntArray, LongArray
 from allocenv.problems.task.dynamics import CLOSED, OPEN, State
 from allocenv.problems.task.rules import Rules
 
@@ -31,8 +31,8 @@ class View(NamedTuple):
     entities: int
     xy: Array  # [M, 2]
     busy: Array  # [M]
-    phase: IntArray  # [T]
-    task: IntArray  # [T]
+    phase: LongArray  # [T]
+    task: LongArray  # [T]
     slot_xy: Array  # [T, 2]
     worth: Array  # [T]
     covered: Array  # [T]  least share of a need that is committed

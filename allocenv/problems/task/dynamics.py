@@ -11,7 +11,7 @@ that no team that does not cover its task ever travels or is paid. Value less co
 """
 
 from copy import deepcopy
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -541,7 +541,8 @@ def free_cover(s, w, b, t):
 
 @kernel
 def _cover(s, w, b, t, only_free):
-    m = k = np.int64(0)
+    m: Any = np.int64(0)
+    k: Any = np.int64(0)
     for i in range(s.n_entities[b]):
         if s.q_owner[b, s.task[b, t]] == i:
             continue

@@ -136,7 +136,7 @@ def _table(source: str, amounts: str, fields: Sequence[str]) -> list[Row]:
     if unknown or len(set(header)) < len(header):
         expected = f"columns id, {amounts}_1, ..., {', '.join(fields)}, once"
         raise InputError(source, "line 1", unknown or header, expected)
-    rows = []
+    rows: list[Row] = []
     for cells in reader:
         where = f"line {reader.line_num}"
         if not any(cell.strip() for cell in cells):

@@ -7,7 +7,7 @@ one that scores best among those they accept, and wait once they accept none. Th
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -42,7 +42,7 @@ class Rule:
     kind: int
     amount: float = 0.0  # PATIENCE: d; RATE: least net as a share of the value; EARLIEST: weight of waiting
     tau: float = 1.0  # RATE: time added to the travel
-    haste: float = 0.0  # cost of an entity that a unit of travel counts as, when teams are built
+    haste: float = 0.0  # what a unit of travel counts when teams are built, in mean costs of an entity
 
 
 class Params(NamedTuple):
@@ -61,11 +61,12 @@ class Scratch(NamedTuple):
     expected: IntArray  # [B]  steps left if nobody else has acted since; -1: plan anew
     status: IntArray  # [B, M]  FREE, TAKEN or MEMBER of the team being built
     sums: IntArray  # [B, K]  what the team being built brings
+    haste: Array  # [B]  what a unit of travel counts as, in the units of cost
     score: Array  # [B, T]
     tried: BoolArray  # [B, T]
     free_at: Array  # [B, M]  EARLIEST: when the entity can leave, and from where
     start: Array  # [B, M, 2]
-    rng: np.ndarray  # [B]  uint64, of RANDOM
+    rng: Array  # [B]  uint64, of RANDOM
 
 
 def _scratch(n: int, m: int, t: int, k: int, rng: np.random.Generator) -> Scratch:
@@ -74,6 +75,7 @@ def _scratch(n: int, m: int, t: int, k: int, rng: np.random.Generator) -> Scratc
         expected=np.full(n, -1, np.int32),
         status=np.zeros((n, m), np.int32),
         sums=np.zeros((n, k), np.int32),
+        haste=np.zeros(n),
         score=np.zeros((n, t)),
         tried=np.zeros((n, t), np.bool_),
         free_at=np.zeros((n, m)),
@@ -94,8 +96,8 @@ class TeamPolicy:
         """One action a row: [B, 2]."""
         model: State = batch.state.model
         if self._scratch is None or self._scratch.status.shape != model.cost.shape:
-            shape = (*model.cost.shape, model.phase.shape[1], model.slot_need.shape[2])
-            self._scratch = _scratch(*shape, self._rng)
+            _, slots, abilities = model.slot_need.shape
+            self._scratch = _scratch(*model.cost.shape, slots, abilities, self._rng)
         actions = np.zeros((batch.n, 2), np.int32)
         params = Params(self.rule.kind, self.rule.amount, self.rule.tau, self.rule.haste)
         problem: Task = batch.problem  # type: ignore[assignment]
@@ -131,13 +133,16 @@ def choose(rules, s, w, h, params, actions, lo, hi):
 @kernel
 def plan_round(rules, s, w, h, b, params):
     """Write the slot that each free entity joins now."""
+    h.haste[b] = 0.0
+    for i in range(s.n_entities[b]):
+        h.haste[b] += params.haste * s.cost[b, i] / s.n_entities[b]
     for i in range(s.n_entities[b]):
         h.planned[b, i] = -1
         h.status[b, i] = FREE if is_free(s, b, i) else TAKEN
     for t in range(s.n_slots[b]):
         h.tried[b, t] = s.phase[b, t] != OPEN
     while True:
-        best = np.int64(-1)
+        best: Any = np.int64(-1)
         for t in range(s.n_slots[b]):
             if h.tried[b, t]:
                 continue
@@ -227,7 +232,7 @@ def build_team(rules, s, h, b, t, params):
     for r in range(s.n_abilities[b]):
         h.sums[b, r] = s.alloc.used[b, r, t]
     while not enough(s, h, b, t, np.int64(NOBODY)):
-        i = drawn(s, h, b, t) if params.kind == RANDOM else most_useful(rules, s, h, b, t, params.haste)
+        i = drawn(s, h, b, t) if params.kind == RANDOM else most_useful(rules, s, h, b, t)
         if i == NOBODY:
             unmark(s, h, b)
             return np.inf
@@ -235,7 +240,7 @@ def build_team(rules, s, h, b, t, params):
         for r in range(s.n_abilities[b]):
             h.sums[b, r] += s.alloc.demand[b, i, 0, r]
     if params.kind != RANDOM:
-        prune(rules, s, h, b, t, params.haste)
+        prune(rules, s, h, b, t)
     cost = s.team_cost[b, t]
     for i in range(s.n_entities[b]):
         if h.status[b, i] == MEMBER:
@@ -256,9 +261,10 @@ def enough(s, h, b, t, but):
 
 
 @kernel
-def most_useful(rules, s, h, b, t, haste):
+def most_useful(rules, s, h, b, t):
     """The free entity that brings most of what is lacking per cost, or NOBODY."""
-    best, most = np.int64(NOBODY), 0.0
+    best: Any = np.int64(NOBODY)
+    most = 0.0
     for i in range(s.n_entities[b]):
         if h.status[b, i] != FREE:
             continue
@@ -268,9 +274,7 @@ def most_useful(rules, s, h, b, t, haste):
             if lacks > 0:
                 brings += min(lacks, s.alloc.demand[b, i, 0, r])
         if brings > 0.0:
-            price = cost_of(s, b, i, t)
-            if haste > 0.0:
-                price += haste * travel(rules, s, b, i, t)
+            price = cost_of(s, b, i, t) + h.haste[b] * travel(rules, s, b, i, t)
             brings /= max(price, 1e-9)
             if brings > most:
                 best, most = i, brings
@@ -278,15 +282,14 @@ def most_useful(rules, s, h, b, t, haste):
 
 
 @kernel
-def prune(rules, s, h, b, t, haste):
+def prune(rules, s, h, b, t):
     """Send those home whom the team can spare, the dearest first."""
     while True:
-        out, most = np.int64(NOBODY), -1.0
+        out: Any = np.int64(NOBODY)
+        most = -1.0
         for i in range(s.n_entities[b]):
             if h.status[b, i] == MEMBER and enough(s, h, b, t, i):
-                price = cost_of(s, b, i, t)
-                if haste > 0.0:
-                    price += haste * travel(rules, s, b, i, t)
+                price = cost_of(s, b, i, t) + h.haste[b] * travel(rules, s, b, i, t)
                 if price > most:
                     out, most = i, price
         if out == NOBODY:
@@ -309,7 +312,8 @@ def shuffled(state, i):
 def drawn(s, h, b, t):
     """A random free entity that brings something that is lacking, or NOBODY."""
     h.rng[b] = shuffled(h.rng[b], np.int64(0))
-    best, most = np.int64(NOBODY), np.uint64(0)
+    best: Any = np.int64(NOBODY)
+    most = np.uint64(0)
     for i in range(s.n_entities[b]):
         useful = False
         for r in range(s.n_abilities[b]):
@@ -343,7 +347,8 @@ def plan_routes(rules, s, h, b, params):
     for t in range(s.n_slots[b]):
         h.tried[b, t] = s.phase[b, t] != OPEN
     while idle > 0:
-        best, first = np.int64(-1), np.inf
+        best: Any = np.int64(-1)
+        first = np.inf
         for t in range(s.n_slots[b]):
             if not h.tried[b, t]:
                 start = gather(rules, s, h, b, t, params.amount)
@@ -391,7 +396,8 @@ def gather(rules, s, h, b, t, weight):
             total += s.arrives[b, i]
             n += 1
     while not enough(s, h, b, t, np.int64(NOBODY)):
-        best, first = np.int64(NOBODY), np.inf
+        best: Any = np.int64(NOBODY)
+        first = np.inf
         for i in range(s.n_entities[b]):
             if h.status[b, i] != FREE or s.alloc.bin_of[b, i] == t or h.free_at[b, i] == np.inf:
                 continue
@@ -422,9 +428,9 @@ RULES: dict[str, Rule] = {
     "greedy": Rule(IN_ORDER),
     "greedy_density": Rule(DENSITY),
     "regret": Rule(REGRET),
-    "rate": Rule(RATE, 0.0, 5.0, 0.02),
-    "rate_margin": Rule(RATE, 0.3, 5.0, 0.02),
-    "patience": Rule(PATIENCE, 0.2),
+    "rate": Rule(RATE, 0.0, 20.0, 0.03),
+    "rate_margin": Rule(RATE, 0.2, 5.0, 0.03),
+    "patience": Rule(PATIENCE, 0.3),
 }
 ROUTING_RULES: dict[str, Rule] = {
     "earliest_start": Rule(EARLIEST),

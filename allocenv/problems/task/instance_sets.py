@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from allocenv.problems.task.instances import Generated, Sizes
+from allocenv.problems.task.instances import Generated, Ranges
 from allocenv.problems.task.mission import Mission
-from allocenv.problems.task.presets import PRESET_SIZES, ROUTING, published_mission
+from allocenv.problems.task.presets import PRESET_RANGES, ROUTING, published_mission
 
 if TYPE_CHECKING:
     from allocenv.problems.task.problem import Task
@@ -36,7 +36,7 @@ def instance_set(problem: "Task", name: str) -> Iterator[tuple[str, Mission]]:
         "training": (TRAINING, N_DEFAULT),
     }
     if name in seeds:
-        yield from _made(Generated(preset, PRESET_SIZES[preset]), name, *seeds[name])
+        yield from _made(Generated(preset, PRESET_RANGES[preset]), name, *seeds[name])
     elif name == "published" and preset not in ROUTING:
         yield f"{preset}-published", published_mission(preset, name, problem.mode == "paper")
     elif name == "benchmark" and preset in ROUTING:
@@ -55,11 +55,11 @@ def _made(source: Generated, name: str, seed: int, n: int) -> Iterator[tuple[str
         yield f"{name}-{i}", source.draw(np.random.default_rng([seed, i]))
 
 
-def _zero_shot(name: str) -> Sizes | None:
+def _zero_shot(name: str) -> Ranges | None:
     """The sizes that a name such as zero_shot_100x10 asks for, six tasks to a slot."""
     prefix, _, size = name.rpartition("_")
     entities, _, slots = size.partition("x")
     if prefix != "zero_shot" or not (entities.isdecimal() and slots.isdecimal()):
         return None
     n, t = int(entities), int(slots)
-    return Sizes((n, n), (t, t), (6 * t, 6 * t), (3, 3))
+    return Ranges((n, n), (t, t), (6 * t, 6 * t), (3, 3))

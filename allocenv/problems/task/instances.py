@@ -1,7 +1,7 @@
 """Where do missions come from: generators calibrated to the published presets, or given missions."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -48,7 +48,7 @@ class Given:
 
 
 @dataclass(frozen=True)
-class Sizes:
+class Ranges:
     """Ranges, ends included, from which each mission draws how large it is."""
 
     entities: Range
@@ -76,7 +76,7 @@ class Generated:
     """
 
     kind: str
-    sizes: Sizes
+    sizes: Ranges
     arrivals: float = 0.0
 
     def __post_init__(self) -> None:
@@ -100,17 +100,17 @@ class Generated:
 
 # Entities and tasks of RBF; Material's tasks have the same needs (taskalloc_presets.json, README of the data).
 RBF_COSTS = np.repeat(np.arange(1, 9) / 10.0, (6, 13, 12, 8, 6, 8, 2, 5))  # how often each cost occurs
-RBF_ABILITY = 47.0, 12.0  # abilities in all per cost: mean, deviation
+RBF_ABILITY = 46.0, 12.0  # abilities in all per cost: mean, deviation
 SHARE = 3.3  # Dirichlet concentration of an entity's abilities: shares deviate by 0.15 (3 abilities)
 NEED_SHARE = (4.8, 5.8, 3.8)  # of a task's needs: means 0.33, 0.40, 0.26, deviation 0.10
 NEED = 4.8, 0.55, 30.0, 350.0  # a task's needs in all: log-normal, and its ends (median 122)
-VALUE_PER_NEED = 0.040, 0.16  # RBF: median and relative deviation; Material: ten times as much
+VALUE_PER_NEED = 0.038, 0.16  # RBF: median and relative deviation; Material: ten times as much (median 0.40)
 GRID, MAP, MAP_TASKS = 7, 100, 61
 
 
 def _rbf_like(
     rng: np.random.Generator, m: int, t: int, q: int, k: int, arrival: Array, cost: Array, total: Array, price: float
-) -> dict[str, object]:
+) -> dict[str, Any]:
     """Entities with these costs and abilities in all, and tasks whose values follow their needs."""
     ability = np.maximum(np.rint(total[:, None] * rng.dirichlet(np.full(k, SHARE), m)), 1.0)
     mean, deviation, low, high = NEED

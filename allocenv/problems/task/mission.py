@@ -51,7 +51,7 @@ class Mission:
 
     @property
     def n_abilities(self) -> int:
-        return self.need.shape[1]
+        return int(self.need.shape[1])
 
     @property
     def impossible(self) -> LongArray:

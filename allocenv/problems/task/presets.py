@@ -2,20 +2,20 @@
 
 from dataclasses import replace
 
-from allocenv.problems.task.instances import Generated, Given, Sizes, Source
+from allocenv.problems.task.instances import Generated, Given, Ranges, Source
 from allocenv.problems.task.mission import Mission
 from allocenv.problems.task.paper.constants import VARIANTS, published
 from allocenv.problems.task.rules import EVENTS, PAPER_ELECTRIC, PAPER_GRID, PRESET_RULES, Rules
 
 MODES = ("fixed", "paper")
 ROUTING = ("dcmrta", "heteromrta")
-PRESET_SIZES: dict[str, Sizes] = {
-    "rbf": Sizes((60, 60), (5, 5), (30, 30), (3, 3)),
-    "material": Sizes((100, 100), (5, 5), (30, 30), (3, 3)),
-    "electric": Sizes((20, 20), (5, 5), (30, 30), (1, 1)),
-    "almighty": Sizes((25, 25), (9, 9), (9, 9), (8, 8)),
-    "dcmrta": Sizes((20, 20), (0, 0), (50, 50), (1, 1)),
-    "heteromrta": Sizes((15, 15), (0, 0), (20, 20), (5, 5)),
+PRESET_RANGES: dict[str, Ranges] = {
+    "rbf": Ranges((60, 60), (5, 5), (30, 30), (3, 3)),
+    "material": Ranges((100, 100), (5, 5), (30, 30), (3, 3)),
+    "electric": Ranges((20, 20), (5, 5), (30, 30), (1, 1)),
+    "almighty": Ranges((25, 25), (9, 9), (9, 9), (8, 8)),
+    "dcmrta": Ranges((20, 20), (0, 0), (50, 50), (1, 1)),
+    "heteromrta": Ranges((15, 15), (0, 0), (20, 20), (5, 5)),
 }
 STEPPING = {"rbf": PAPER_GRID, "material": PAPER_GRID, "electric": PAPER_ELECTRIC, "almighty": EVENTS}
 
@@ -30,20 +30,19 @@ def rules_of(preset: str, mode: str) -> Rules:
         return PRESET_RULES[preset]
     if preset in ROUTING:
         raise ValueError(f"Expected mode 'fixed' of {preset}: paper mode is of {', '.join(STEPPING)}.")
-    rules = PRESET_RULES[preset]._replace(stepping=STEPPING[preset])
-    return rules._replace(decay=1.0) if preset == "material" else rules  # its decay has no effect
+    return PRESET_RULES[preset]._replace(stepping=STEPPING[preset], period=1.0)  # its controller is asked each step
 
 
-def sizes_of(preset: str, given: dict[str, int | tuple[int, ...] | None]) -> Sizes:
+def ranges_of(preset: str, given: dict[str, int | tuple[int, ...] | None]) -> Ranges:
     """The sizes of a preset, but for those given as a number or as (low, high)."""
     changed = {name: _range(name, value) for name, value in given.items() if value is not None}
-    sizes = replace(PRESET_SIZES[preset], **changed)
+    sizes = replace(PRESET_RANGES[preset], **changed)
     if preset != "almighty":
         return sizes
     if changed.keys() - {"abilities"}:
         raise ValueError(f"Expected n_abilities alone of almighty, which decides its size, got {', '.join(changed)}.")
     low, high = sizes.abilities
-    return Sizes((3 * low + 1, 3 * high + 1), (low + 1, high + 1), (low + 1, high + 1), (low, high))
+    return Ranges((3 * low + 1, 3 * high + 1), (low + 1, high + 1), (low + 1, high + 1), (low, high))
 
 
 def _range(name: str, value: int | tuple[int, ...]) -> tuple[int, int]:
@@ -53,7 +52,7 @@ def _range(name: str, value: int | tuple[int, ...]) -> tuple[int, int]:
     return pair[0], pair[1]
 
 
-def find_source(preset: str, mode: str, source: str, sizes: Sizes, arrivals: float) -> Source:
+def find_source(preset: str, mode: str, source: str, sizes: Ranges, arrivals: float) -> Source:
     """`generated`, `published`, a variant of the published rbf, or the name of a file of missions."""
     if mode == "paper":
         return Given((published_mission(preset, "published" if source == "generated" else source, True),))

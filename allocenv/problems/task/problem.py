@@ -20,7 +20,7 @@ from allocenv.problems.task.mission import Mission
 from allocenv.problems.task.paper import acting
 from allocenv.problems.task.paper.constants import VARIANTS, Constants, constants
 from allocenv.problems.task.paper.grid import Paper, empty_paper
-from allocenv.problems.task.presets import find_source, rules_of, sizes_of
+from allocenv.problems.task.presets import find_source, ranges_of, rules_of
 from allocenv.problems.task.rules import EVENTS, PAPER_ELECTRIC, Rules
 
 MAX_STEPS = 1_000_000
@@ -95,7 +95,7 @@ class Task:
             raise ValueError(f"Expected period to be 0 or from 1e-06 to 1e+09, got {self.period}.")
         if not 1e-6 <= self.gamma_per_time <= 1:
             raise ValueError(f"Expected gamma_per_time from 1e-06 to 1, got {self.gamma_per_time}.")
-        rules, _ = self.rules, self._sizes
+        rules, _ = self.rules, self._ranges
         if self.mode == "paper":
             changed = [n for n in ("horizon", "decay", "grace", "commit") if getattr(self, n) is not None]
             changed += [n for n in ("n_entities", "n_slots", "n_tasks", "n_abilities") if getattr(self, n) is not None]
@@ -116,21 +116,21 @@ class Task:
     def rules(self) -> Rules:
         """The preset's rules, but for those given."""
         given = {name: getattr(self, name) for name in ("horizon", "decay", "grace", "period")}
-        changed = {name: float(value) for name, value in given.items() if value is not None}
+        changed: dict[str, Any] = {name: float(value) for name, value in given.items() if value is not None}
         rules = rules_of(self.preset, self.mode)._replace(**changed, gamma=float(self.gamma_per_time))
         return rules if self.commit is None else rules._replace(single=self.commit == "single")
 
     @cached_property
-    def _sizes(self) -> Any:
+    def _ranges(self) -> Any:
         names = ("entities", "slots", "tasks", "abilities")
-        return sizes_of(self.preset, {name: getattr(self, f"n_{name}") for name in names})
+        return ranges_of(self.preset, {name: getattr(self, f"n_{name}") for name in names})
 
     @cached_property
     def missions(self) -> Source:
         """Where episodes begin."""
         if not isinstance(self.source, str):
             return self.source
-        return find_source(self.preset, self.mode, self.source, self._sizes, self.arrivals)
+        return find_source(self.preset, self.mode, self.source, self._ranges, self.arrivals)
 
     @cached_property
     def published(self) -> Constants | None:
