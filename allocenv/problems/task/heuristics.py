@@ -97,7 +97,7 @@ class TeamPolicy:
         model: State = batch.state.model
         if self._scratch is None or self._scratch.status.shape != model.cost.shape:
             _, slots, abilities = model.slot_need.shape
-            self._scratch = _scratch(*model.cost.shape, slots, abilities, self._rng)
+            self._scratch = _scratch(batch.n, model.cost.shape[1], slots, abilities, self._rng)
         actions = np.zeros((batch.n, 2), np.int32)
         params = Params(self.rule.kind, self.rule.amount, self.rule.tau, self.rule.haste)
         problem: Task = batch.problem  # type: ignore[assignment]
