@@ -187,7 +187,7 @@ def _scale(rules, s, b):
     return total / s.n_tasks[b] if total > 0.0 else 1.0
 
 
-@kernel
+@inlined
 def length(metric, dx, dy):
     """How far it is, by the metric."""
     if metric == NONE:
@@ -196,26 +196,26 @@ def length(metric, dx, dy):
         return abs(dx) + abs(dy)
     if metric == CHEBYSHEV:
         return max(abs(dx), abs(dy))
-    return np.hypot(dx, dy)
+    return np.sqrt(dx * dx + dy * dy)
 
 
-@kernel
+@inlined
 def travel(rules, s, b, i, t):
     """How long entity i travels to the task in slot t."""
     return length(rules.metric, s.slot_xy[b, t, 0] - s.xy[b, i, 0], s.slot_xy[b, t, 1] - s.xy[b, i, 1]) / rules.speed
 
 
-@kernel
+@inlined
 def cost_of(s, b, i, t):
     """What entity i costs when it serves the task in slot t."""
     rate = s.rate[b, i] + s.slot_rate[b, t]
     if rate == 0.0:
         return s.cost[b, i]
-    way = np.hypot(s.slot_xy[b, t, 0] - s.xy[b, i, 0], s.slot_xy[b, t, 1] - s.xy[b, i, 1])
-    return s.cost[b, i] + 0.5 * rate * way
+    dx, dy = s.slot_xy[b, t, 0] - s.xy[b, i, 0], s.slot_xy[b, t, 1] - s.xy[b, i, 1]
+    return s.cost[b, i] + 0.5 * rate * np.sqrt(dx * dx + dy * dy)
 
 
-@kernel
+@inlined
 def value_at(rules, s, b, t, when):
     """What the task in slot t is worth when it is done then."""
     fades = max(0.0, when - s.fading[b, t]) - max(0.0, s.now[b] - s.fading[b, t])
