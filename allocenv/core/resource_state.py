@@ -233,7 +233,16 @@ def clear(s, b):
 def check(s: ResourceState, b: int) -> None:
     """Raise ValueError where row b breaks an invariant; for tests and after loading a snapshot.
 
-    `used` is the sum of the demands placed, never above capacity; every link agrees with `bin_of`.
+    As `check_holding`, and no bin is used above its capacity.
+    """
+    check_holding(s, b)
+    _expect(bool((s.used[b] <= s.capacity[b]).all()), b, "no bin is used above its capacity")
+
+
+def check_holding(s: ResourceState, b: int) -> None:
+    """Raise ValueError unless `used` is the sum of the demands placed and every link agrees with `bin_of`.
+
+    What covering problems promise: there `used` may be above `capacity`.
     """
     used = np.zeros_like(s.used[b])
     for item in range(int(s.n_items[b])):
@@ -241,7 +250,6 @@ def check(s: ResourceState, b: int) -> None:
         if dest != UNPLACED:
             used[:, dest] += s.demand[b, s.shape_of[b, item], variant]
     _expect(np.array_equal(used, s.used[b]), b, "`used` is the sum of the demands placed")
-    _expect(bool((s.used[b] <= s.capacity[b]).all()), b, "no bin is used above its capacity")
     for dest in range(int(s.n_bins[b])):
         linked = _linked(s, b, dest)
         held = np.flatnonzero(s.bin_of[b, : s.n_items[b]] == dest)

@@ -17,6 +17,7 @@ class Line(NamedTuple):
 REGISTRY = {
     "vm": Line("allocenv.problems.vm", "VM", "VMRescheduling-v0"),
     "storage": Line("allocenv.problems.storage", "Storage", "HybridStorage-v0"),
+    "task": Line("allocenv.problems.task", "Task", "TaskAllocation-v0"),
 }
 
 PROBLEMS: LazyRegistry[type[Problem]] = LazyRegistry(
