@@ -175,6 +175,7 @@ def _vector_steps(session: Session, n: int = 64, steps: int = 500) -> float:
 def header(session: Session) -> Measured:
     """Bar 5: the placement network as a C header: compiled, timed, compared on a million states."""
     from allocenv.problems.storage.export.measure import measure_header
+
     first, _ = find_trace("cloudphysics").halves()
     found = measure_header(train_placement(first, System.named("H&M")))
     passed = (

@@ -53,10 +53,10 @@ RULES = (
     Rule(SELECT, 0.0, 2, 1.0, 1.005),
     Rule(SELECT, 0.0, 4, 1.0, 1.005),
     Rule(SELECT, 0.0, 16, 1.0, 1.005),
-    Rule(FORESEE, 0.4, 0, 0.0),
-    Rule(FORESEE, 0.7, 0, 0.0),
-    Rule(FORESEE, 1.2, 0, 0.0),
+    Rule(FORESEE, 0.6, 0, 0.0),
+    Rule(FORESEE, 1.1, 0, 0.0),
     Rule(FORESEE, 2.0, 0, 0.0),
+    Rule(FORESEE, 3.5, 0, 0.0),
 )
 
 
@@ -121,7 +121,9 @@ def foresee(x, rules, s, b, caution, p, history, target, room, random):
     for k in range(n):
         here = s.alloc.bin_of[b, first + k]
         if here > target:
-            gain += value_of(p, history, first + k) * (ratio - (saving_us(rules, here, op, n, False) / whole if whole > 0.0 else 0.0))
+            gain += value_of(p, history, first + k) * (
+                ratio - (saving_us(rules, here, op, n, False) / whole if whole > 0.0 else 0.0)
+            )
             missing += 1
     room[0] = 0
     if missing == 0 or n > rules.capacity[target]:

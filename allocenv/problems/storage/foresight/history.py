@@ -24,6 +24,7 @@ FEATURES = (
     "the last access was a write",
     "pages of the last request, log",
     "the last request went on where the one before ended",
+    "all accesses, log",
 )
 SPANS = (0.1, 1.0, 6.0, 30.0)  # time constants of the counters, in capacities of the fastest device
 NEAR, FAR = 4, 8  # bits: neighbours are pages of equal number but for these
@@ -36,6 +37,7 @@ class History(NamedTuple):
     spans: Array  # [4]
     clock: LongArray  # [1]  page accesses so far
     last: LongArray  # [M]  clock of the last access, or -NO_INTERVAL
+    ever: LongArray  # [M]  accesses
     lately: Array  # [M, 4]  decayed counters as of the last access
     trait: Array  # [M, 5]  intervals, write, size, sequential: features as they are
     near: Array  # [M >> NEAR]  decayed counter of the region
@@ -53,6 +55,7 @@ def empty_history(pages: int, capacity: int) -> History:
         spans=np.array(SPANS) * capacity,
         clock=np.zeros(1, np.int64),
         last=np.full(pages, -NO_INTERVAL, np.int64),
+        ever=np.zeros(pages, np.int64),
         lately=np.zeros((pages, len(SPANS))),
         trait=trait,
         near=np.zeros(regions[0]),
@@ -80,6 +83,7 @@ def record(h, first, n, write, sequential):
         trait[3] = size
         trait[4] = sequential
         h.last[page] = now
+        h.ever[page] += 1
         r = page >> NEAR
         h.near[r] = h.near[r] * exp(-(now - h.near_last[r]) / span) + 1.0
         h.near_last[r] = now
@@ -103,3 +107,4 @@ def describe(h, page, out):
     out[6] = log1p(h.far[r] * exp(-(now - h.far_last[r]) / span)) / 6
     for i in range(5):
         out[7 + i] = h.trait[page, i]
+    out[12] = log1p(h.ever[page]) / 4

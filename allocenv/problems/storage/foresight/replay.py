@@ -18,8 +18,8 @@ from allocenv.problems.storage.foresight.prediction import (
 )
 from allocenv.problems.storage.rules import CHARGED
 
-TEACH_EVERY = 16  # requests between two steps of learning ...
-EAGER_EVERY, EAGER_STEPS = 2, 4_000  # ... and while few steps were made
+TEACH_EVERY = 64  # requests between two steps of learning ...
+EAGER_EVERY, EAGER_STEPS = 2, 8_000  # ... and while few steps were made
 JUDGE_EVERY = 250  # requests between two looks at who does best
 LONGER = 10.0  # times the memory, for small differences
 BETTER = (0.03, 0.005)  # by which share another rule must do better, of late or for long, before it takes over
