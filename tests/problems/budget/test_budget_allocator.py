@@ -199,7 +199,7 @@ def test_a_step_in_rounds_is_resumed_too(tmp_path):
 def test_a_file_that_is_no_state_is_refused_in_one_line(tmp_path, content, suffix):
     path = tmp_path / f"bad.{suffix}"
     path.write_bytes(content)
-    with pytest.raises(ValueError, match="bad|tate") as error:
+    with pytest.raises(ValueError, match=r"bad|tate") as error:
         Allocator.load(path)
     assert "\n" not in str(error.value)
 
@@ -307,7 +307,7 @@ def test_between_rounds_only_what_was_handed_out_may_be_observed():
     allocator.begin(["x", "y"], 12, per_round=4)
     allocator.next_round()
     for prompts, counts in ((["other"], [1]), (["x"], [3])):
-        with pytest.raises(ValueError, match="this step|handed out"):
+        with pytest.raises(ValueError, match=r"this step|handed out"):
             allocator.observe(prompts, [0] * len(counts), counts)
     with pytest.raises(ValueError, match="2 booleans"):
         allocator.next_round([True])
