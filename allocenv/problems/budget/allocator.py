@@ -162,7 +162,7 @@ class Allocator:
 
     def expand(self, counts: ArrayLike) -> LongArray:
         """The row of the batch of each rollout, [total]: row 0 counts[0] times, then row 1 ..."""
-        given = np.asarray(counts)
+        given = np.asarray(counts if np.size(counts) else np.zeros(0, np.int64))
         if given.ndim != 1 or given.dtype.kind not in "iu" or (given < 0).any():
             raise ValueError(f"Expected counts: a list of whole numbers of at least 0, got {shown(counts)}.")
         return np.repeat(np.arange(len(given)), given)

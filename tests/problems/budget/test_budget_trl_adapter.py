@@ -57,10 +57,8 @@ class GRPOTrainer:
         self.use_vllm, self.num_generations, self.num_iterations, self.shuffle_dataset = bool(vllm_mode), 4, 1, True
         self.model = SimpleNamespace(training=True)
         self.accelerator = SimpleNamespace(process_index=0, num_processes=1, gather=lambda tensor: tensor)
-        self.reward_weights, self._metrics = (
-            torch.ones(functions),
-            {"train": defaultdict(list), "eval": defaultdict(list)},
-        )
+        self.reward_weights = torch.ones(1)
+        self._metrics = {"train": defaultdict(list), "eval": defaultdict(list)}
         self.generator = torch.Generator().manual_seed(0)
 
     def _get_train_sampler(self, dataset=None):

@@ -119,7 +119,7 @@ def grpo_advantages(rewards: Any, uid: Any, by_std: bool = True, epsilon: float 
 
 
 def _whole(counts: ArrayLike) -> LongArray:
-    given = np.asarray(counts)
+    given = np.asarray(counts if np.size(counts) else np.zeros(0, np.int64))
     if given.ndim != 1 or given.dtype.kind not in "iu" or (given < 0).any():
         raise ValueError(f"Expected counts: a list of whole numbers of at least 0, got {counts!r}.")
     return given.astype(np.int64)
