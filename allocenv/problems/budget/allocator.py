@@ -92,7 +92,7 @@ class Allocator:
         self._expected: dict[str, float] = {}
         self._observed: dict[str, float] = {}
 
-    def allocate(self, prompt_ids: Sequence[Any], total: int, costs: ArrayLike | str | None = None) -> LongArray:
+    def allocate(self, prompt_ids: Sequence[Any], total: float, costs: ArrayLike | str | None = None) -> LongArray:
         """The rollouts [M] of different prompts [M]: largest expected value, exactly.
 
         Args:
@@ -218,12 +218,17 @@ class Allocator:
         if step is not None:
             self._estimator.observe(step.numbers, step.correct, step.rollouts)
 
+    def posterior(self, prompt_ids: Sequence[Any]) -> Belief:
+        """What is believed about the success rates of M known prompts. Raises ValueError for unknown ones."""
+        return self._estimator.posterior(self._known(prompt_ids))
+
     def expected_rates(self, prompt_ids: Sequence[Any]) -> Array:
         """What success rates [M] are expected. Raises ValueError for unknown prompts."""
-        found = self._ids.find(prompt_ids)
-        if found.new:
-            raise ValueError(f"Expected known prompt ids, got {shown(found.new[0])}.")
-        return self._estimator.mean(found.numbers)
+        return self._estimator.mean(self._known(prompt_ids))
+
+    def expected_tokens(self, prompt_ids: Sequence[Any]) -> Array:
+        """Tokens of one rollout [M]. Raises ValueError for unknown prompts, or where none were told."""
+        return self._prices(self._known(prompt_ids), "observed")
 
     def stats(self) -> dict[str, float]:
         """Figures for a log: what the last allocation promises and what was last observed.
@@ -312,6 +317,12 @@ class Allocator:
         self._estimator.n_prompts = self._size()
         self._last, self._expected, self._observed = None, promised, observed
 
+    def _known(self, prompt_ids: Sequence[Any]) -> LongArray:
+        found = self._ids.find(prompt_ids)
+        if found.new:
+            raise ValueError(f"Expected known prompt ids, got {shown(found.new[0])}.")
+        return found.numbers
+
     def _size(self) -> int:
         return max(self.n_prompts, len(self._ids), 1)
 
@@ -326,7 +337,7 @@ class Allocator:
             self._tokens = np.hstack([self._tokens, np.zeros((2, self._room - before))])
         self._estimator.n_prompts = self._size()
 
-    def _check_total(self, total: int, m: int) -> None:
+    def _check_total(self, total: float, m: int) -> None:
         least, most = self.n_low * m, self.n_up * m
         if not _is_whole(total) or not least <= total <= most:
             raise ValueError(
