@@ -100,6 +100,7 @@ def _empty(title: str, size: tuple[float, float], parts: int = 2) -> "tuple[Figu
 
 def _finish(axes: "Axes") -> None:
     axes.spines[["top", "right"]].set_visible(False)
+    axes.set_axisbelow(True)
     axes.grid(axis="y", color="#dddddd", linewidth=0.6)
 
 
