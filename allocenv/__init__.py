@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from allocenv.core.policy import Policy as Policy
     from allocenv.heuristics import HEURISTICS as HEURISTICS
     from allocenv.planner import plan as plan
+    from allocenv.problems.budget.allocator import Allocator as Allocator
     from allocenv.wrappers.make import make as make
     from allocenv.wrappers.make import make_sequential as make_sequential
     from allocenv.wrappers.make import make_vec as make_vec
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
 # Public names and where they live; imported when first asked for, so that `import allocenv` stays light.
 _LAZY = {
+    "Allocator": "allocenv.problems.budget.allocator",
     "Batch": "allocenv.core.batch",
     "Policy": "allocenv.core.policy",
     "plan": "allocenv.planner",
@@ -37,6 +39,7 @@ _LAZY = {
 __all__ = [
     "HEURISTICS",
     "PROBLEMS",
+    "Allocator",
     "Batch",
     "Policy",
     "make",

@@ -18,6 +18,7 @@ REGISTRY = {
     "vm": Line("allocenv.problems.vm", "VM", "VMRescheduling-v0"),
     "storage": Line("allocenv.problems.storage", "Storage", "HybridStorage-v0"),
     "task": Line("allocenv.problems.task", "Task", "TaskAllocation-v0"),
+    "budget": Line("allocenv.problems.budget", "Budget", "RolloutBudget-v0"),
 }
 
 PROBLEMS: LazyRegistry[type[Problem]] = LazyRegistry(

@@ -8,7 +8,7 @@ Figures are expectations at the true rates given the allocation (for rules of se
 depend on outcomes: what came out, which has the same mean and more scatter).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -34,6 +34,19 @@ class Setting(NamedTuple):
 USUAL = Setting()
 
 
+class Step(NamedTuple):
+    """One step of a rule, for whoever watches."""
+
+    rule: str
+    seed: int
+    visit: int
+    rates: Array  # [M]  true ones of its prompts
+    rollouts: LongArray  # [M]
+
+
+Watch = Callable[[Step], None]
+
+
 class Figures(NamedTuple):
     """What came of one rule, for each of S seeds."""
 
@@ -48,9 +61,13 @@ class Figures(NamedTuple):
 
 
 def replay(
-    rates: Array, rules: Iterable[str] = tuple(RULES), seeds: int = 5, how: Setting = USUAL
+    rates: Array,
+    rules: Iterable[str] = tuple(RULES),
+    seeds: int = 5,
+    how: Setting = USUAL,
+    watch: Watch | None = None,
 ) -> Mapping[str, Figures]:
-    """Play every rule over the rates [P, V] of P prompts at V visits.
+    """Play every rule over the rates [P, V] of P prompts at V visits; `watch` is told of every step.
 
     Raises:
         ValueError: an unknown rule, no prompt, no visit beyond the warm-up, or no seed.
@@ -60,7 +77,7 @@ def replay(
             f"Expected rates [P, V] with V > {how.warm_up} and at least one seed, got {rates.shape}, {seeds}."
         )
     names = list(dict.fromkeys([LOWEST, BEST, *rules]))
-    found = {name: np.array([_one_run(rates, name, seed, how) for seed in range(seeds)]).T for name in names}
+    found = {name: np.array([_one_run(rates, name, seed, how, watch) for seed in range(seeds)]).T for name in names}
     low, best = found[LOWEST][0], found[BEST][0]
     return {name: Figures._make([*rows, (rows[0] - low) / (best - low)]) for name, rows in found.items()}
 
@@ -109,7 +126,7 @@ class _Outcomes:
         return correct
 
 
-def _one_run(rates: Array, name: str, seed: int, how: Setting) -> tuple[float, ...]:
+def _one_run(rates: Array, name: str, seed: int, how: Setting, watch: Watch | None) -> tuple[float, ...]:
     """Figures of one rule but for the gap."""
     n, visits = rates.shape
     now = rates[:, 0]
@@ -129,6 +146,8 @@ def _one_run(rates: Array, name: str, seed: int, how: Setting) -> tuple[float, .
             played = play(rule, prompts, how.group * len(prompts), drawn.draw, own)
             sums += _judge(rule, played, now[prompts], how)
             most = max(most, float(played.rollouts.max()))
+            if watch is not None:
+                watch(Step(name, seed, visit, now[prompts], played.rollouts))
     value, seen, both, hard, trained, trained_both, used, budget = sums
     prompts_played = n * (visits - how.warm_up)
     return (

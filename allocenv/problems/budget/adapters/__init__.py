@@ -1,0 +1,1 @@
+"""How does the allocator fit into a trainer? One file a style of trainer; none imports a trainer or torch."""
