@@ -47,6 +47,7 @@ class Learner(NamedTuple):
     learnt: Array  # [B, P]  d_i, logits
     length: Array  # [B, P]  mean tokens of a correct rollout; their mean over prompts is 1
     ability: Array  # [B]  theta, logits
+    progress: Array  # [B]  all that was learnt, mean over prompts, logits
     mean_rate: Array  # [B]  mean success rate of the pool
     steps: LongArray  # [B]  updates so far
     order: IntArray  # [B, P]  the prompts in the order of this pass
@@ -104,6 +105,7 @@ def empty_learners(n: int, prompts: int, batch: int) -> Learner:
         learnt=pool(),
         length=pool(),
         ability=row(),
+        progress=row(),
         mean_rate=row(),
         steps=np.zeros(n, np.int64),
         order=np.zeros((n, prompts), np.int32),
@@ -130,7 +132,7 @@ def enroll(nature: Nature, s: Learner, b: int, pupil: Pupil) -> None:
     if len(pupil.ease) != s.ease.shape[1]:
         raise ValueError(f"Expected a learner with {s.ease.shape[1]} prompts, got {len(pupil.ease)}.")
     s.slope[b], s.ease[b], s.length[b] = pupil.slope, pupil.ease, pupil.length
-    s.learnt[b], s.ability[b], s.steps[b] = 0.0, 0.0, 0
+    s.learnt[b], s.ability[b], s.progress[b], s.steps[b] = 0.0, 0.0, 0.0, 0
     s.signal[b] = s.effective[b] = 0.0
     s.order[b], s.place[b] = np.arange(s.order.shape[1]), s.order.shape[1]
     s.directness[b] = pupil.kind.directness
@@ -158,38 +160,44 @@ def bits(s, b):
 
 @inlined
 def sharpness(nature, s, b):
-    """By how much logits have grown."""
-    return 1.0 + nature.sharpening * s.steps[b]
+    """By how much large logits have grown, as a share."""
+    return nature.sharpening * s.progress[b]
 
 
 @inlined
-def rate_of(s, b, i, ability, sharp):
+def ceiling(nature, s, b):
+    """What slips leave."""
+    return 1.0 - nature.slips * np.exp(-s.steps[b] / nature.slip_steps)
+
+
+@inlined
+def rate_of(s, b, i, ability, sharp, top):
     """The success rate of prompt i."""
     logit = s.slope[b, i] * ability + s.learnt[b, i] + s.ease[b, i]
-    return 1.0 / (1.0 + np.exp(-logit * (sharp if logit > 0.0 else 1.0)))
+    return top / (1.0 + np.exp(-logit * (1.0 + sharp if logit > 0.0 else 1.0)))
 
 
 @kernel
 def mean_rate(nature, s, b):
     """The mean success rate of the pool."""
-    total, ability, sharp = 0.0, s.ability[b], sharpness(nature, s, b)
+    total, ability, sharp, top = 0.0, s.ability[b], sharpness(nature, s, b), ceiling(nature, s, b)
     n = s.ease.shape[1]
     for i in range(n):
-        total += rate_of(s, b, i, ability, sharp)
+        total += rate_of(s, b, i, ability, sharp, top)
     return total / n
 
 
 @kernel
 def next_batch(nature, s, b):
     """Put the next M prompts at hand; each pass goes over the whole pool in a new order."""
-    ability, sharp = s.ability[b], sharpness(nature, s, b)
+    ability, sharp, top = s.ability[b], sharpness(nature, s, b), ceiling(nature, s, b)
     n, m = s.order.shape[1], s.prompt.shape[1]
     if s.place[b] + m > n:
         _shuffle(s, b)
     for j in range(m):
         i = s.order[b, s.place[b] + j]
         s.prompt[b, j] = i
-        s.rate[b, j] = rate_of(s, b, i, ability, sharp)
+        s.rate[b, j] = rate_of(s, b, i, ability, sharp, top)
         s.rollouts[b, j] = s.correct[b, j] = 0
         s.tokens[b, j] = 0.0
     s.place[b] += m
@@ -256,6 +264,7 @@ def update(nature, s, b):
     if signal > 0.0:
         push = nature.pace * (1.0 + nature.early * np.exp(-s.steps[b] / nature.early_steps))
         push *= stride(signal, effective, total, s.noise[b])
+        s.progress[b] += push
         s.ability[b] += (1.0 - s.directness[b]) * push
         own = s.directness[b] * push * s.ease.shape[1] / (signal * total)
         for j in range(m):

@@ -14,17 +14,29 @@ class Nature(NamedTuple):
     pace: float  # a step, mean over prompts, of a learner under equal groups
     early: float  # how much faster the first step is, as a share
     early_steps: float  # after which that has fallen to 1/e
-    sharpening: float  # a step: relative growth of all logits
+    sharpening: float  # growth of positive logits, as a share, by each logit of progress
+    slips: float  # share of correct rollouts lost at the start, to form and length
+    slip_steps: float  # after which that has fallen to 1/e
 
 
 # python -m allocenv.problems.budget.learner.fitting
-REAL_RUN = Nature(0.35, 0.67, 0.9, 0.0026, 1.0, 25.0, 0.0004)
+REAL_RUN = Nature(
+    first_wins=0.321,
+    first_losses=0.569,
+    slope_spread=0.716,
+    pace=0.001793,
+    early=1.027,
+    early_steps=151.7,
+    sharpening=0.3043,
+    slips=0.0405,
+    slip_steps=30.7,
+)
 
 # A learner that gets equal groups of 8: mean standard deviation of its groups, share of effective rollouts.
 # The pace is scaled by them, so that every kind of learner gains about as much as the real one. Measured by the
 # command above.
-REFERENCE_SIGNAL = 0.19
-REFERENCE_EFFECTIVE = 0.52
+REFERENCE_SIGNAL = 0.212
+REFERENCE_EFFECTIVE = 0.511
 
 
 class Kind(NamedTuple):
