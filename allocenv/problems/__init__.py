@@ -17,6 +17,7 @@ class Line(NamedTuple):
 REGISTRY = {
     "vm": Line("allocenv.problems.vm", "VM", "VMRescheduling-v0"),
     "storage": Line("allocenv.problems.storage", "Storage", "HybridStorage-v0"),
+    "budget": Line("allocenv.problems.budget", "Budget", "RolloutBudget-v0"),
 }
 
 PROBLEMS: LazyRegistry[type[Problem]] = LazyRegistry(
