@@ -230,9 +230,7 @@ def check(nature: Nature, e: State, b: int) -> None:
     _expect(bool((s.correct[b] <= s.rollouts[b]).all()), b, "no prompt has more correct ones than rollouts")
     _expect(sorted(s.order[b]) == list(range(s.order.shape[1])), b, "a pass goes over every prompt once")
     _expect(bool(np.isclose(s.mean_rate[b], mean_rate(nature, s, b))), b, "the mean rate is that of the pool")
-    _expect(
-        bool(np.isclose(e.totals.gained[b], s.mean_rate[b] - e.begun[b])), b, "the gains of the updates sum up"
-    )
+    _expect(bool(np.isclose(e.totals.gained[b], s.mean_rate[b] - e.begun[b])), b, "the gains of the updates sum up")
 
 
 def _expect(holds: bool, b: int, what: str) -> None:

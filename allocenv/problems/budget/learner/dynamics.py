@@ -11,7 +11,7 @@ from itself, s the sharpening. Of a batch with counts n_i and correct ones k_i:
     theta += (1 - rho) eta S / D               D = 1 (plain SGD) or sqrt(S^2 + kappa E / sum n) (Adam-like)
     d_i   += rho eta n_i s_i P / (sum n) / D
 
-eta is such that equal groups of the size that the run had give the fitted pace, whatever D is.
+eta is such that equal groups give the fitted pace, and about the run's gain, whatever D and rho are.
 
 The run had equal groups only: how learning depends on the counts is an assumption, not data.
 
@@ -25,6 +25,7 @@ import numpy as np
 from allocenv.core.arrays import Array, IntArray, LongArray
 from allocenv.core.kernel import inlined, kernel
 from allocenv.problems.budget.learner.presets import (
+    DIRECT_EXTRA,
     REAL_RUN,
     REFERENCE_EFFECTIVE,
     REFERENCE_SIGNAL,
@@ -263,7 +264,7 @@ def update(nature, s, b):
     s.signal[b], s.effective[b] = signal, effective
     if signal > 0.0:
         push = nature.pace * (1.0 + nature.early * np.exp(-s.steps[b] / nature.early_steps))
-        push *= stride(signal, effective, total, s.noise[b])
+        push *= stride(signal, effective, total, s.noise[b]) / (1.0 + DIRECT_EXTRA * s.directness[b])
         s.progress[b] += push
         s.ability[b] += (1.0 - s.directness[b]) * push
         own = s.directness[b] * push * s.ease.shape[1] / (signal * total)

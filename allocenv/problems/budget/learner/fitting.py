@@ -26,7 +26,17 @@ EARLY_GAINS = slice(0, 5), slice(18, 23)  # visits between which gains are taken
 GAINS = slice(5, 10), slice(41, 46)  # in all of it
 KIND = Kind(0.0, 60.0, False)  # what one prompt learns helps all, as the run shows; under equal groups the noise
 # of the gradient says nothing
-FITTED = ("first_wins", "first_losses", "pace", "early", "sharpening", "slips", "slope_spread", "early_steps", "slip_steps")
+FITTED = (
+    "first_wins",
+    "first_losses",
+    "pace",
+    "early",
+    "sharpening",
+    "slips",
+    "slope_spread",
+    "early_steps",
+    "slip_steps",
+)
 EVALUATIONS = 350
 LEARNERS = 8  # made-up ones by evaluation
 STEP = 0.15  # of the first simplex, in logarithms
