@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
-from allocenv.problems import GAMES
+from allocenv.problems import GAMES, REGISTRY
 from allocenv.problems import PROBLEMS as PROBLEMS
-from allocenv.problems import REGISTRY
 from allocenv.problems import make_problem as make_problem
 
 if TYPE_CHECKING:

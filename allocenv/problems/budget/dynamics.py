@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from allocenv.core.arrays import Array, IntArray, LongArray
+from allocenv.core.arrays import Array, LongArray
 from allocenv.core.kernel import inlined, kernel
 from allocenv.core.resource_state import UNPLACED, ResourceState, clear, empty_resource_state, fits, place, remove
 from allocenv.core.state_dict import named_arrays
@@ -78,7 +78,9 @@ def empty_state(n: int, prompts: int, batch: int, pools: int, levels: tuple[int,
     alloc.demand[:, 0, :, 0] = levels
     total = batch * form.group
     alloc.capacity[:, 0, :] = total // pools + (np.arange(pools) < total % pools)
-    counts = {name: np.zeros(n, np.float64 if name in ("gained", "tokens") else np.int64) for name in Totals._fields}
+    counts: dict[str, Any] = {
+        name: np.zeros(n, np.float64 if name in ("gained", "tokens") else np.int64) for name in Totals._fields
+    }
     return State(
         alloc,
         empty_learners(n, prompts, batch),

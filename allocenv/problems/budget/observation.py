@@ -88,10 +88,10 @@ def may_raise(e, b, j):
     level = 0 if e.alloc.bin_of[b, j] == UNPLACED else e.alloc.variant_of[b, j] + 1
     if level >= n_levels:
         return False
+    found = False
     for pool in range(e.alloc.n_bins[b]):
-        if legal(e, b, j, pool * n_levels + level):
-            return True
-    return False
+        found |= legal(e, b, j, pool * n_levels + level)
+    return found
 
 
 @kernel

@@ -1,4 +1,4 @@
-"""Who allocates one action at a time without learning? Equal groups, the index of the posterior, that of the true rates.
+"""Who allocates one action at a time without learning? Equal groups, an index of the posterior or of the true rates.
 
 The index of raising a prompt to a level is the expected rise of p (1-p)^2 [both outcomes are there] for each
 rollout. The largest goes first; once nothing rises it, what is left is spread evenly.

@@ -1,4 +1,4 @@
-"""Which samples of fixed models are there for test-time allocation? HumanEval and MATH; made-up ones where they are absent."""
+"""Which samples of fixed models are there for test-time allocation? HumanEval and MATH, or made-up ones."""
 
 import csv
 import lzma

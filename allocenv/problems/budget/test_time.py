@@ -26,6 +26,7 @@ leading one.
 """
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -113,7 +114,8 @@ def oracle_sequential(passed: BoolArray, budget: int, rng: np.random.Generator) 
 def first_pass(passed: BoolArray, rng: np.random.Generator) -> LongArray:
     """How many samples each task takes until the first passing one in a random order, [T]; S + 1: there is none."""
     order = rng.permuted(passed, axis=1)
-    return np.where(order.any(axis=1), order.argmax(axis=1) + 1, passed.shape[1] + 1)
+    first: LongArray = np.where(order.any(axis=1), order.argmax(axis=1) + 1, passed.shape[1] + 1)
+    return first
 
 
 def verified_table(passed: BoolArray, seeds: int = 200) -> dict[str, Array]:
@@ -207,13 +209,15 @@ def best_of_majority(votes: Votes, most: int, share: float, rng: np.random.Gener
 def vote_table(votes: Votes, seeds: int = 20) -> dict[str, Voted]:
     """Every voting rule, means over orders."""
     most = votes.answer.shape[1]
+    stops: dict[str, tuple[Stop, int]] = {f"majority {n}": (never, n) for n in (1, 2, 4, most)}
+    for x in (0.8, 0.9, 0.95):
+        stops[f"posterior {x}"] = stop_by_posterior(x), most
+        stops[f"optpo {x}"] = stop_by_ratio(x), most
+    stops["saturation 0.05"] = stop_by_saturation(0.05), most
     rules: dict[str, Callable[[np.random.Generator], Voted]] = {
-        **{f"majority {n}": (lambda rng, n=n: vote(votes, never, n, rng)) for n in (1, 2, 4, most)},
-        **{f"posterior {x}": (lambda rng, x=x: vote(votes, stop_by_posterior(x), most, rng)) for x in (0.8, 0.9, 0.95)},
-        **{f"optpo {x}": (lambda rng, x=x: vote(votes, stop_by_ratio(x), most, rng)) for x in (0.8, 0.9, 0.95)},
-        "saturation 0.05": lambda rng: vote(votes, stop_by_saturation(0.05), most, rng),
-        f"best_of_majority {most}": lambda rng: best_of_majority(votes, most, 0.25, rng),
+        name: partial(vote, votes, stop, n) for name, (stop, n) in stops.items()
     }
+    rules[f"best_of_majority {most}"] = partial(best_of_majority, votes, most, 0.25)
     found = {}
     for name, rule in rules.items():
         rows = [rule(np.random.default_rng([seed, 7])) for seed in range(seeds)]

@@ -135,7 +135,7 @@ def test_the_tuned_form_allocates_as_the_exact_solver_does():
 
 
 def test_it_matters_how_the_rollouts_of_a_plain_learner_are_spent():
-    """A plain SGD learner steps as far as its signal: the posterior rule earns at least a tenth more than equal groups."""
+    """A plain SGD learner steps as far as its signal: the posterior rule earns a tenth more than equal groups."""
     from allocenv.problems.budget.games.training import Weights
     from allocenv.problems.budget.learner import Kind
 

@@ -11,8 +11,13 @@ from allocenv.core.arrays import Array, BoolArray
 class Game(Protocol):
     """B rows of one game. Row b draws only from what `begin` gave it."""
 
-    observation_space: spaces.Space[Any]  # of one row
-    action_space: spaces.Space[Any]  # of one row
+    @property
+    def observation_space(self) -> spaces.Space[Any]:
+        """Of one row."""
+
+    @property
+    def action_space(self) -> spaces.Space[Any]:
+        """Of one row."""
 
     def begin(self, b: int, rng: np.random.Generator) -> None:
         """Start an episode in row b."""

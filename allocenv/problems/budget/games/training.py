@@ -193,7 +193,8 @@ class Training:
     def _context(self) -> Array:
         out = np.zeros((self.n, len(GLOBAL)))
         _describe_course(self.rows, self.how.updates, self.how.token_budget, out)
-        return np.clip(out, -FENCE, FENCE).astype(np.float32)
+        context: Array = np.clip(out, -FENCE, FENCE).astype(np.float32)
+        return context
 
 
 class Tuned(Training):

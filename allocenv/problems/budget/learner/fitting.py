@@ -1,4 +1,4 @@
-"""Which constants make the simulator like the real run? Fitted to half of its prompts and of its time, judged on the rest.
+"""Which constants make the simulator like the real run? Fitted to half of its prompts and time, judged on the rest.
 
     python -m allocenv.problems.budget.learner.fitting
 
@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 from allocenv.core.arrays import Array, IntArray
 from allocenv.problems.budget.learner.dynamics import Learner, draw_pupil, empty_learners, enroll, learn_evenly
 from allocenv.problems.budget.learner.presets import REAL_RUN, Kind, Nature
-from allocenv.problems.budget.learner.statistics import LAGS, Figures, figures, fitted_beta
+from allocenv.problems.budget.learner.statistics import LAGS, figures, fitted_beta
 from allocenv.problems.budget.real_run import ABSENT, GROUP, RealRun, read_real_run, tuning_half
 
 PROMPTS, BATCH = 1209, 128  # of the real run

@@ -1,4 +1,4 @@
-"""What are learners like? The constants of the simulator, fitted to a real run, and the hidden traits drawn by episode."""
+"""What are learners like? Constants of the simulator, fitted to a real run; hidden traits, drawn by episode."""
 
 from typing import NamedTuple
 

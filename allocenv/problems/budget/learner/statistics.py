@@ -60,9 +60,11 @@ def figures(correct: IntArray, begin: slice, end: slice) -> Figures:
 
 
 def fitted_beta(correct: IntArray) -> Array:
-    """The Beta [2] whose first two moments are those of the rates behind counts [P] of 8."""
+    """The Beta [2] whose first two moments are those of the rates behind counts [P] of 8; NaN: they do not differ."""
     k = correct[correct != ABSENT].astype(np.float64)
     p, square = k.mean() / GROUP, (k * (k - 1)).mean() / (GROUP * (GROUP - 1))
+    if square <= p * p:
+        return np.full(2, np.nan)
     strength = p * (1 - p) / (square - p * p) - 1
     return np.array([p * strength, (1 - p) * strength])
 
