@@ -278,16 +278,17 @@ def check_setting(how: Setting) -> None:
 def knobs(actions: Array) -> Array:
     """The numbers [B, 5] that actions [B, 5] in [-1, 1] stand for."""
     share = (actions + 1.0) / 2.0
-    out = KNOB_LOW + share * (KNOB_HIGH - KNOB_LOW)
+    out: Array = KNOB_LOW + share * (KNOB_HIGH - KNOB_LOW)
     out[:, 4] = np.floor(KNOB_LOW[4] * (KNOB_HIGH[4] / KNOB_LOW[4]) ** share[:, 4])
     return out
 
 
 def action_of(numbers: Array) -> Array:
     """The action [5] that stands for the knobs [5]: the inverse of `knobs`."""
-    out = 2.0 * (numbers - KNOB_LOW) / (KNOB_HIGH - KNOB_LOW) - 1.0
+    out: Array = 2.0 * (numbers - KNOB_LOW) / (KNOB_HIGH - KNOB_LOW) - 1.0
     out[4] = 2.0 * np.log(numbers[4] / KNOB_LOW[4]) / np.log(KNOB_HIGH[4] / KNOB_LOW[4]) - 1.0
-    return out.astype(np.float32)
+    action: Array = out.astype(np.float32)
+    return action
 
 
 @kernel

@@ -223,7 +223,8 @@ def roll(s, b, j, n):
         x ^= x >> np.uint64(12)
         x ^= x << np.uint64(25)
         x ^= x >> np.uint64(27)
-        correct += int((x * np.uint64(2685821657736338717)) >> np.uint64(1)) < limit
+        drawn = np.int64((x * np.uint64(2685821657736338717)) >> np.uint64(1))
+        correct += 1 if drawn < limit else 0
     s.random[b, 0] = x
     s.rollouts[b, j] += n
     s.correct[b, j] += correct
