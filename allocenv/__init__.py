@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import gymnasium
 
+from allocenv.problems import GAMES, REGISTRY
 from allocenv.problems import PROBLEMS as PROBLEMS
-from allocenv.problems import REGISTRY
 from allocenv.problems import make_problem as make_problem
 
 if TYPE_CHECKING:
@@ -64,13 +64,20 @@ def __dir__() -> list[str]:
 
 
 def _register() -> None:
-    """Give every problem its Gymnasium id."""
+    """Give every problem and every game its Gymnasium id."""
     for name, line in REGISTRY.items():
         gymnasium.register(
             f"allocenv/{line.title}",
             entry_point="allocenv.wrappers.single:AllocEnv",
             vector_entry_point="allocenv.wrappers.vector:AllocVectorEnv",
             kwargs={"problem": name},
+        )
+    for title, (module, game) in GAMES.items():
+        gymnasium.register(
+            f"allocenv/{title}",
+            entry_point=f"{module}:GameEnv",
+            vector_entry_point=f"{module}:GameVectorEnv",
+            kwargs={"game": game},
         )
 
 

@@ -21,6 +21,14 @@ REGISTRY = {
     "budget": Line("allocenv.problems.budget", "Budget", "RolloutBudget-v0"),
 }
 
+# Environments of a problem beside its own: Gymnasium id -> (module with GameEnv and GameVectorEnv, name of the game)
+GAMES = {
+    "RolloutBudgetTuned-v0": ("allocenv.problems.budget.environments", "tuned"),
+    "RolloutBudgetWeights-v0": ("allocenv.problems.budget.environments", "weights"),
+    "TestTimeBudget-v0": ("allocenv.problems.budget.environments", "test_time"),
+    "VoteBudget-v0": ("allocenv.problems.budget.environments", "vote"),
+}
+
 PROBLEMS: LazyRegistry[type[Problem]] = LazyRegistry(
     "a problem", {name: f"{line.package}.problem:{line.kind}" for name, line in REGISTRY.items()}
 )

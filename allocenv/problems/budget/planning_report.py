@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from rich.table import Table
 
-from allocenv.problems.budget.planning import LEVELS, Expected, Plan
+from allocenv.problems.budget.history_plan import LEVELS, Expected, Plan
 
 EDGES = np.array([0.0, 0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 0.95, 1.0])  # of success rates
 SHOWN = 5  # prompts of a list in the terminal

@@ -12,7 +12,7 @@ from allocenv.core.files import write_atomically
 from allocenv.problems.budget.allocator import Allocator
 from allocenv.problems.budget.charts import figure_of_plan, png
 from allocenv.problems.budget.history import History, read_history
-from allocenv.problems.budget.planning import ESTIMATORS, Plan, make_plan
+from allocenv.problems.budget.history_plan import ESTIMATORS, Plan, make_plan
 from allocenv.problems.budget.planning_report import plan_csv, plan_json, rates_table, summary_table, verdicts
 
 

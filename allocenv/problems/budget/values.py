@@ -135,7 +135,7 @@ def curves(of: Value, belief: Belief, levels: LongArray) -> Curves:
     """The curves of M prompts that have `levels` rollouts each."""
     win, loss, a, b = (np.empty(belief.wins.shape) for _ in range(4))
     made = Curves(win, loss, a, b, 1.0 if of.shape == VARIANCE else belief.spread)
-    _start(of.shape, float(of.success), float(of.failure), belief, levels, made)
+    start_curves(of.shape, float(of.success), float(of.failure), belief, levels, made)
     return made
 
 
@@ -202,7 +202,8 @@ def advance(c, i, n):
 
 
 @kernel
-def _start(shape, success, failure, belief, levels, c):
+def start_curves(shape, success, failure, belief, levels, c):
+    """Write the curves of prompts that have `levels` rollouts each into `c`."""
     for i in range(levels.size):
         level = levels[i]
         for k in range(belief.wins.shape[1]):

@@ -140,7 +140,7 @@ def _fill_up(of: Value, belief: Belief, levels: LongArray, up: LongArray, paired
     if len(levels) >= MANY:
         made, taken = curves(of, belief, at), levels.copy()
         price = _sampled_price(of, belief, at, up, room)
-        left = _take_above(made, taken, up, paired, worthless, price, room)
+        left = take_above(made, taken, up, paired, worthless, price, room)
         if left >= 0:
             levels[:] = taken
             return _top_up(made, levels, up, paired, worthless, left)[0]
@@ -162,12 +162,12 @@ def _top_up(
 ) -> tuple[int, float]:
     """As `_fill_up`, by the heap alone; also the gain on top of the heap at the end."""
     key = np.zeros(len(up))
-    left: int = _fill(made, levels, up, paired, worthless, room, key, np.empty(len(up), np.int32))
+    left: int = fill_by_heap(made, levels, up, paired, worthless, room, key, np.empty(len(up), np.int32))
     return left, float(key[0]) if len(key) else 0.0
 
 
 @kernel
-def _take_above(c, levels, up, paired, worthless, price, room):
+def take_above(c, levels, up, paired, worthless, price, room):
     """Give every prompt what gains more than `price` a rollout. Returns what is left, -1: there was not enough."""
     for i in range(levels.size):
         while levels[i] < up[i] and not worthless[i]:
@@ -184,7 +184,8 @@ def _take_above(c, levels, up, paired, worthless, price, room):
 
 
 @kernel
-def _fill(c, levels, up, paired, worthless, room, key, row):
+def fill_by_heap(c, levels, up, paired, worthless, room, key, row):
+    """Give `room` rollouts away, the largest gain first. Returns 1 where one is left and the best item is a pair."""
     size = 0
     for i in range(levels.size):
         if levels[i] < up[i]:
