@@ -2,10 +2,10 @@
 
     python -m allocenv.problems.budget.learner.fitting
 
-prints the constants of `presets.py` and the table of the other half. Five constants are fitted, by the method
-of simulated moments: the figures of `statistics.py` of made-up learners under equal groups of 8, each weighed
-by its sampling error. The spread of the slopes is that of the facts (section 6), where sharpening begins was
-chosen among 0, 1 and 2 on the same half.
+prints the constants of `presets.py` and the table of the other half. The constants are fitted by the method of
+simulated moments: the figures of `statistics.py` of made-up learners under equal groups of 8, each weighed by
+its sampling error. Three choices of form were made with all visits in view: that sharpening acts on positive
+logits only, that slips exist, and about how long the early pace lasts (where the search begins).
 """
 
 from collections.abc import Mapping
