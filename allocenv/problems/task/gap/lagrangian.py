@@ -31,6 +31,7 @@ class Settled(NamedTuple):
 
     bound: float  # no assignment costs less
     job: Array  # [n]  prices of jobs
+    lift: Array  # [m, n]  how far each pair lifts the bound
     open: BoolArray  # [m, n]  pairs that an assignment of lower cost than the known one may hold
 
 
@@ -71,13 +72,14 @@ def settle(problem: GAP, prices: Prices, known: float, iterations: int = 150) ->
     forced = open_ & (value + lift_out > known - 1 + SLIP)
     for j in np.flatnonzero(forced.any(0)):
         open_[:, j] = forced[:, j]
-    return Settled(max(float(np.ceil(bound - SLIP)), float(np.ceil(prices.bound - SLIP))), price, open_)
+    return Settled(float(np.ceil(max(bound, prices.bound) - SLIP)), price, lift_in, open_)
 
 
 def _settle_by_capacity(problem: GAP, prices: Prices, known: float, allowed: BoolArray) -> Settled:
     """The same by prices of capacity: a pair is out where its reduced cost lifts the bound too far."""
-    open_ = allowed & (prices.bound + reduced_costs(problem, prices).T <= known - 1 + SLIP)
-    return Settled(float(np.ceil(prices.bound - SLIP)), prices.job, open_)
+    lift = reduced_costs(problem, prices).T
+    open_ = allowed & (prices.bound + lift <= known - 1 + SLIP)
+    return Settled(float(np.ceil(prices.bound - SLIP)), prices.job, lift, open_)
 
 
 def _without_divisor(problem: GAP) -> tuple[LongArray, LongArray]:

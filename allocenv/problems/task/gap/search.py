@@ -21,6 +21,7 @@ from allocenv.problems.task.gap.lagrangian import Prices, capacity_prices, reduc
 
 CHUNK = 20_000  # tries between two looks at the clock
 TRIES_A_SECOND = 1.5e7
+MOST_TOLL = 40.0  # times the least: above, the search freezes
 
 
 class Schedule(NamedTuple):
@@ -31,7 +32,7 @@ class Schedule(NamedTuple):
     cycle: int = 20_000  # tries a cycle for each job, about
     candidates: int = 6  # agents a job tries, at most
     raises: float = 1.02  # price of an excess, when its agent is found above its capacity
-    lowers: float = 0.995  # and when it is not
+    crowded: float = 1.0  # agents that are above their capacity at a time, about
 
 
 DEFAULT = Schedule()
@@ -100,6 +101,8 @@ def search(
     layout = layout_of(problem, reduced, schedule.candidates)
     unit = _unit(reduced)
     walk = begin(layout, layout.candidates[:, 0] if start is None else start, prices.capacity, unit, seed)
+    share_above = min(schedule.crowded / problem.n_agents, 0.25)
+    lowers = schedule.raises ** (-share_above / (1.0 - share_above))
     done, cycle = 0, -1
     expected = tries if tries is not None else seconds * TRIES_A_SECOND
     cycles = max(1, int(expected / (schedule.cycle * problem.n_jobs)))
@@ -112,10 +115,11 @@ def search(
         if int(phase) > cycle:
             cycle = int(phase)
             put(layout, walk, walk.best.copy())
+            walk.toll[:] = 2.0 * walk.least_toll
         hot = schedule.hot * (1.0, 0.5, 0.25)[cycle % 3]
         temperature = unit * hot * (schedule.cold / hot) ** (phase - cycle)
         n = CHUNK if tries is None else min(CHUNK, tries - done)
-        wander(layout, walk, n, temperature, schedule.raises, schedule.lowers)
+        wander(layout, walk, n, temperature, schedule.raises, lowers)
         done += n
     feasible = int(walk.best_total[1]) == 0
     return Found(walk.best.copy(), feasible, problem.value(walk.best), done)
@@ -141,7 +145,7 @@ def begin(layout: Layout, agent_of: Array, price: Array, unit: float, seed: int)
     agent_of = np.asarray(agent_of, np.int64)
     if agent_of.shape != (n,) or (agent_of < 0).any() or (agent_of >= m).any():
         raise ValueError(f"Expected a start with one of {m} agents for each of {n} jobs.")
-    least = price + 0.1 * unit / max(float(layout.weight.mean()), 1.0)
+    least = price + 0.2 * unit / max(float(layout.weight.mean()), 1.0)
     walk = Walk(
         agent_of=agent_of.copy(),
         load=np.zeros(m, np.int64),
@@ -275,6 +279,6 @@ def wander(x, t, tries, temperature, raises, lowers):
         if n_try % look == look - 1:
             for i in range(m):
                 if t.load[i] > x.capacity[i]:
-                    t.toll[i] *= raises
+                    t.toll[i] = min(t.toll[i] * raises, MOST_TOLL * t.least_toll[i])
                 else:
                     t.toll[i] = max(t.toll[i] * lowers, t.least_toll[i])
