@@ -68,7 +68,9 @@ class State(NamedTuple):
 def task_of(problem: GAP, prices: Prices | None = None) -> Task:
     """The problem for trajectories. Raises ValueError where a job fits no agent."""
     if len(problem.impossible_jobs):
-        raise ValueError(f"Expected jobs that fit an agent; jobs {problem.impossible_jobs.tolist()} fit none.")
+        raise ValueError(
+            f"Expected jobs that fit an agent; jobs {problem.impossible_jobs.tolist()} fit none."
+        )
     spread = max(float(problem.cost.std(0).mean()), 1e-9)
     reduced = reduced_costs(problem, prices or capacity_prices(problem)) / spread
     weight = np.ascontiguousarray(problem.weight.T)
@@ -174,7 +176,9 @@ def rollout(
     for k, row in enumerate(distinct):
         tries = REPAIR_TRIES * problem.n_jobs
         found = search(problem, 60.0, seed + k, np.frombuffer(row, np.int64), tries, prices)
-        best = min(best, found, key=lambda f: (not f.feasible, f.value if problem.sense == "min" else -f.value))
+        best = min(
+            best, found, key=lambda f: (not f.feasible, f.value if problem.sense == "min" else -f.value)
+        )
     return best
 
 

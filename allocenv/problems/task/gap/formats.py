@@ -41,7 +41,11 @@ def read_gap_zip(path: str | os.PathLike[str], sense: Sense = "min") -> dict[str
             texts = {n: archive.read(n).decode() for n in sorted(archive.namelist()) if n.endswith(".txt")}
     except (OSError, zipfile.BadZipFile, UnicodeDecodeError) as error:
         raise InputError(source, "archive", str(error), "a zip archive of text files") from None
-    return {g.name: g for name, text in texts.items() for g in parse_gaps(text, f"{source}/{name}", name[:-4], sense)}
+    return {
+        g.name: g
+        for name, text in texts.items()
+        for g in parse_gaps(text, f"{source}/{name}", name[:-4], sense)
+    }
 
 
 def parse_gaps(text: str, source: str, name: str, sense: Sense) -> list[GAP]:

@@ -41,15 +41,17 @@ def greedy(problem: GAP, measures: tuple[str, ...] = MEASURES, prices: Prices | 
 def desirability(problem: GAP, measure: str, prices: Prices | None = None) -> Array:
     """How good each agent is for each job by a measure, larger is better: [n, m] float64."""
     cost, weight = problem.minimised.T.astype(np.float64), problem.weight.T.astype(np.float64)
-    profit = cost.max(1, keepdims=True) - cost + 1.0
+    profit: Array = cost.max(1, keepdims=True) - cost + 1.0
     if measure == "profit":
         return profit
     if measure == "profit_per_weight":
-        return profit / np.maximum(weight, 1e-9)
+        per_weight: Array = profit / np.maximum(weight, 1e-9)
+        return per_weight
     if measure == "weight":
         return -weight
     if measure == "weight_share":
-        return -weight / np.maximum(problem.capacity, 1e-9)
+        share: Array = weight / np.maximum(problem.capacity, 1e-9)
+        return -share
     if measure == "reduced_cost":
         return -reduced_costs(problem, prices or capacity_prices(problem))
     raise ValueError(f"Expected a measure of {MEASURES}, got {measure!r}.")

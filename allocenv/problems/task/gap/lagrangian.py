@@ -155,7 +155,7 @@ def _job_subgradient(cost, weight, capacity, start, target, iterations):
     profit, size, item = np.zeros(n), np.zeros(n, np.int64), np.zeros(n, np.int64)
     price, kept, taken, before = start.copy(), start.copy(), np.zeros(n), np.zeros(n)
     best, scale, idle = -np.inf, 1.0, 0
-    for k in range(iterations):
+    for _ in range(iterations):
         value = 0.0
         for j in range(n):
             value += price[j]

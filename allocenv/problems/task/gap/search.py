@@ -20,6 +20,8 @@ from allocenv.problems.task.gap.instance import GAP
 from allocenv.problems.task.gap.lagrangian import Prices, capacity_prices, reduced_costs
 
 CHUNK = 20_000  # tries between two looks at the clock
+STEPS = 50  # temperatures of a search that is given its tries, about
+TOLLS_EVERY = 4  # tries a job between two looks at the capacities
 TRIES_A_SECOND = 1.5e7
 MOST_TOLL = 40.0  # times the least: above, the search freezes
 
@@ -95,7 +97,9 @@ def search(
     """
     began = perf_counter()
     if len(problem.impossible_jobs):
-        raise ValueError(f"Expected jobs that fit an agent; jobs {problem.impossible_jobs.tolist()} fit none.")
+        raise ValueError(
+            f"Expected jobs that fit an agent; jobs {problem.impossible_jobs.tolist()} fit none."
+        )
     prices = prices or capacity_prices(problem)
     reduced = reduced_costs(problem, prices)
     layout = layout_of(problem, reduced, schedule.candidates)
@@ -103,6 +107,7 @@ def search(
     walk = begin(layout, layout.candidates[:, 0] if start is None else start, prices.capacity, unit, seed)
     share_above = min(schedule.crowded / problem.n_agents, 0.25)
     lowers = schedule.raises ** (-share_above / (1.0 - share_above))
+    chunk = max(CHUNK if tries is None else min(CHUNK, tries // STEPS), TOLLS_EVERY * problem.n_jobs)
     done, cycle = 0, -1
     expected = tries if tries is not None else seconds * TRIES_A_SECOND
     cycles = max(1, int(expected / (schedule.cycle * problem.n_jobs)))
@@ -118,7 +123,7 @@ def search(
             walk.toll[:] = 2.0 * walk.least_toll
         hot = schedule.hot * (1.0, 0.5, 0.25)[cycle % 3]
         temperature = unit * hot * (schedule.cold / hot) ** (phase - cycle)
-        n = CHUNK if tries is None else min(CHUNK, tries - done)
+        n = chunk if tries is None else min(chunk, tries - done)
         wander(layout, walk, n, temperature, schedule.raises, lowers)
         done += n
     feasible = int(walk.best_total[1]) == 0
@@ -127,7 +132,7 @@ def search(
 
 def layout_of(problem: GAP, reduced: Array, most: int) -> Layout:
     """The problem for the search; candidates are agents that the job fits, at most `most` a job."""
-    ranked = np.where(problem.weight.T <= problem.capacity, reduced, np.inf)
+    ranked = np.where((problem.weight <= problem.capacity[:, None]).T, reduced, np.inf)
     order = np.argsort(ranked, axis=1, kind="stable")[:, :most]
     fits = np.isfinite(np.take_along_axis(ranked, order, 1))
     candidates = np.where(fits, order, order[:, :1])
@@ -234,7 +239,7 @@ def wander(x, t, tries, temperature, raises, lowers):
     """Make the tries at one temperature; the tolls follow the excess on the way."""
     n, m = x.cost.shape
     k_most = x.candidates.shape[1]
-    look = 4 * n
+    look = TOLLS_EVERY * n
     for n_try in range(tries):
         bits = next_bits(t.random)
         j = (bits & 0xFFFFF) * n >> 20
@@ -262,7 +267,7 @@ def wander(x, t, tries, temperature, raises, lowers):
                 best_delta = x.cost[k, a] - x.cost[k, i] + shift + enter
                 best_delta += _toll(x, t, a, x.weight[k, a] - x.weight[j, a])
                 to = a
-                for q in range(min(k_most, 4)):
+                for _ in range(min(k_most, 4)):
                     u = more & 0x3FF
                     more >>= 10
                     other = x.candidates[k, u * u * k_most >> 20]

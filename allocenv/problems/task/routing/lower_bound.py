@@ -16,7 +16,9 @@ def lower_bound(problem: Routing) -> float:
         return np.inf
     travel = problem.travel()
     depot = travel[problem.n_tasks :]  # [R, T]
-    return max(_farthest(problem, depot), *(_work(problem, travel, depot, k) for k in range(problem.need.shape[1])))
+    return max(
+        _farthest(problem, depot), *(_work(problem, travel, depot, k) for k in range(problem.need.shape[1]))
+    )
 
 
 def _farthest(problem: Routing, depot: Array) -> float:
@@ -25,7 +27,10 @@ def _farthest(problem: Routing, depot: Array) -> float:
     for task in range(problem.n_tasks):
         order = np.argsort(depot[:, task], kind="stable")
         there = problem.ability[order].cumsum(0) >= problem.need[task]
-        reach = max((depot[order[there[:, k].argmax()], task] for k in np.flatnonzero(problem.need[task])), default=0.0)
+        reach = max(
+            (depot[order[there[:, k].argmax()], task] for k in np.flatnonzero(problem.need[task])),
+            default=0.0,
+        )
         longest = max(longest, 2.0 * float(reach) + float(problem.duration[task]))
     return longest
 

@@ -13,7 +13,11 @@ from allocenv.core.arrays import Array, BoolArray, LongArray
 from allocenv.core.kernel import kernel
 from allocenv.problems.task.routing.instance import Routing
 
-EARLIEST, LATEST, NEAREST = 0, 1, 2  # of the robots that make the earliest start possible: how a team is chosen
+EARLIEST, LATEST, NEAREST = (
+    0,
+    1,
+    2,
+)  # of the robots that make the earliest start possible: how a team is chosen
 RULES = 3
 
 
@@ -120,7 +124,9 @@ def time_routes(problem: Routing, routes: list[list[int]]) -> Timing:
     waiting = np.zeros(problem.n_robots, np.bool_)
     longest = run_routes(layout, fleet, table, at, waiting, start, team)
     done = bool(np.isfinite(start).all() and not waiting.any())
-    makespan = max(float(last_home(layout, fleet)), float((start + problem.duration).max())) if done else np.inf
+    makespan = (
+        max(float(last_home(layout, fleet)), float((start + problem.duration).max())) if done else np.inf
+    )
     return Timing(start, team, makespan, float(longest), [list(route) for route in routes])
 
 
@@ -164,10 +170,10 @@ def choose(x, f, task, rule):
 @kernel
 def _helps(x, f, r):
     """Whether the robot has a skill that is still lacking."""
+    helps = False
     for k in range(x.ability.shape[1]):
-        if x.ability[r, k] > 0 and f.lacks[k] > 0:
-            return True
-    return False
+        helps = helps or (x.ability[r, k] > 0 and f.lacks[k] > 0)
+    return helps
 
 
 @kernel

@@ -30,6 +30,7 @@ from allocenv.problems.task.routing.schedule import (
 )
 
 CHUNK = 200  # tries between two looks at the clock
+STEPS = 50  # temperatures of a search that is given its tries, about
 TRIES_A_SECOND = 60_000.0
 
 
@@ -97,8 +98,9 @@ def search(
         known = greedy(problem)
         start = known.order, known.rules
     else:
-        serve(problem, *start)
-    walk = begin(layout, fleet, *start, schedule.mean_share, seed)
+        serve(problem, start[0], start[1])
+    walk = begin(layout, fleet, start[0], start[1], schedule.mean_share, seed)
+    chunk = CHUNK if tries is None else max(1, min(CHUNK, tries // STEPS))
     done, cycle = 0, 0
     expected = tries if tries is not None else seconds * TRIES_A_SECOND
     cycles = max(1, int(expected / schedule.restarts))
@@ -112,7 +114,7 @@ def search(
             cycle = int(phase)
             put(layout, fleet, walk, walk.best_order.copy(), walk.best_rules.copy(), schedule.mean_share)
         temperature = schedule.hot * (schedule.cold / schedule.hot) ** (phase - cycle)
-        n = CHUNK if tries is None else min(CHUNK, tries - done)
+        n = chunk if tries is None else min(chunk, tries - done)
         wander(layout, fleet, walk, n, temperature, schedule.mean_share)
         done += n
     return Found(walk.best_order.copy(), walk.best_rules.copy(), float(walk.value[2]), done)

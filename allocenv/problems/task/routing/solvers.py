@@ -9,7 +9,7 @@ from allocenv.core.solver import never
 from allocenv.problems.task.routing.greedy import greedy
 from allocenv.problems.task.routing.instance import Routing
 from allocenv.problems.task.routing.lower_bound import lower_bound
-from allocenv.problems.task.routing.schedule import Timing, serve
+from allocenv.problems.task.routing.schedule import Timing
 from allocenv.problems.task.routing.search import search
 
 
