@@ -69,12 +69,15 @@ def test_bounds_hold_and_settled_pairs_are_in_no_better_assignment(seed, sense):
     assert prices.bound <= cost + 1e-6
     assert settled.bound <= cost
     found = solve_exact(problem, 20.0)
-    if gap_reference.best_value(  # with only the open pairs, the optimum is still there
-        problem.minimised.tolist(),
-        np.where(settled.open, problem.weight, 10**6).tolist(),
-        problem.capacity.tolist(),
-        "min",
-    ) != cost:
+    if (
+        gap_reference.best_value(  # with only the open pairs, the optimum is still there
+            problem.minimised.tolist(),
+            np.where(settled.open, problem.weight, 10**6).tolist(),
+            problem.capacity.tolist(),
+            "min",
+        )
+        != cost
+    ):
         raise AssertionError((settled, found))
 
 
