@@ -1,6 +1,6 @@
 """How does a small network score candidates inside a kernel?
 
-One hidden layer with tanh, or none: weights lie in one flat array, so that any trainer can fill them in.
+One hidden layer with max(0, x), or none: weights lie in one flat array, so that any trainer can fill them in.
 Layout with F features and H hidden units: H rows of F weights and a bias, then H output weights. H = 0: F weights.
 """
 
@@ -41,7 +41,7 @@ def score(weights, n_hidden, features):
         a = weights[at + n]
         for f in range(n):
             a += weights[at + f] * features[f]
-        out += weights[n_hidden * (n + 1) + h] * np.tanh(a)
+        out += weights[n_hidden * (n + 1) + h] * max(a, 0.0)
     return out
 
 

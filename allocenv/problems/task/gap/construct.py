@@ -37,6 +37,7 @@ from allocenv.problems.task.scorer import checked_weights, noise, score
 FEATURES = 14
 UNASSIGNED = -1
 REPAIR_TRIES = 300  # of local search a job, for the best trajectories
+LONGER = (10, 100)  # times as many while nothing is feasible
 
 
 class Task(NamedTuple):
@@ -173,12 +174,14 @@ def rollout(
     best = _found(problem, state.agent_of[order[0]], samples)
     n_repaired = repaired if best.feasible else max(repaired, 1)
     distinct = list(dict.fromkeys(state.agent_of[b].tobytes() for b in order))[:n_repaired]
+    tries = REPAIR_TRIES * problem.n_jobs
     for k, row in enumerate(distinct):
-        tries = REPAIR_TRIES * problem.n_jobs
         found = search(problem, 60.0, seed + k, np.frombuffer(row, np.int64), tries, prices)
-        best = min(
-            best, found, key=lambda f: (not f.feasible, f.value if problem.sense == "min" else -f.value)
-        )
+        best = _better(problem, best, found)
+    for longer in () if best.feasible else LONGER:
+        best = search(problem, 60.0, seed + longer, best.agent_of, longer * tries, prices)
+        if best.feasible:
+            break
     return best
 
 
@@ -187,6 +190,12 @@ def reduced_cost_weights() -> Array:
     weights = np.zeros(FEATURES)
     weights[3], weights[4], weights[13] = -4.0, 1.0, 5.0
     return weights
+
+
+def _better(problem: GAP, one: Found, two: Found) -> Found:
+    """The feasible one, or the one of better value; the first where they are even."""
+    sign = 1 if problem.sense == "min" else -1
+    return min(one, two, key=lambda found: (not found.feasible, sign * found.value))
 
 
 def _found(problem: GAP, agent_of: LongArray, tries: int) -> Found:

@@ -15,7 +15,7 @@ import numpy as np
 from allocenv.core.arrays import Array, BoolArray, LongArray
 from allocenv.core.solver import never
 from allocenv.problems.task.gap.instance import GAP
-from allocenv.problems.task.gap.lagrangian import SLIP, Prices, Settled, capacity_prices, settle
+from allocenv.problems.task.gap.lagrangian import Prices, Settled, capacity_prices, rounded_up, settle
 
 SMALL = 300  # open pairs for which the smaller model is left out
 NEAR = 3  # pairs a job in the smaller model
@@ -117,7 +117,7 @@ def _model(
         return None, bound, True
     low = found.mip_dual_bound
     if low is not None and np.isfinite(low):
-        bound = max(bound, float(np.ceil(low - SLIP)))
+        bound = max(bound, rounded_up(float(low)))
     complete = found.status == OPTIMAL
     if found.x is None:
         return None, bound, False

@@ -15,7 +15,7 @@ from allocenv.core.kernel import allocating_kernel, kernel
 from allocenv.problems.task.gap.instance import GAP
 
 MOST_CELLS = 4_000_000  # of a knapsack's table (32 MB); above, only prices of capacity are used
-SLIP = 1e-6  # a bound is rounded up to a whole cost unless it is above one by less than that
+SLIP = 1e-6  # of rounding in a bound of up to a million; in proportion to larger ones
 
 
 class Prices(NamedTuple):
@@ -50,6 +50,16 @@ def reduced_costs(problem: GAP, prices: Prices) -> Array:
     return reduced
 
 
+def slip(value: float) -> float:
+    """By how much rounding may have lifted a bound of about this value."""
+    return SLIP * max(1.0, 1e-6 * abs(value))
+
+
+def rounded_up(bound: float) -> float:
+    """The least whole cost that a bound allows."""
+    return float(np.ceil(bound - slip(bound)))
+
+
 def settle(problem: GAP, prices: Prices, known: float, iterations: int = 150) -> Settled:
     """The knapsack bound, and the pairs that assignments below the known cost may hold.
 
@@ -68,18 +78,18 @@ def settle(problem: GAP, prices: Prices, known: float, iterations: int = 150) ->
     price, bound = _job_subgradient(cost, weight, capacity, prices.job, float(target), iterations)
     lift_in, lift_out = _lifts(cost, weight, capacity, price)
     value = float(price.sum() - _knapsacks(cost, weight, capacity, price))
-    open_ = allowed & (value + lift_in <= known - 1 + SLIP)
-    forced = open_ & (value + lift_out > known - 1 + SLIP)
+    open_ = allowed & (value + lift_in <= known - 1 + slip(value))
+    forced = open_ & (value + lift_out > known - 1 + slip(value))
     for j in np.flatnonzero(forced.any(0)):
         open_[:, j] = forced[:, j]
-    return Settled(float(np.ceil(max(bound, prices.bound) - SLIP)), price, lift_in, open_)
+    return Settled(rounded_up(max(bound, prices.bound)), price, lift_in, open_)
 
 
 def _settle_by_capacity(problem: GAP, prices: Prices, known: float, allowed: BoolArray) -> Settled:
     """The same by prices of capacity: a pair is out where its reduced cost lifts the bound too far."""
     lift = reduced_costs(problem, prices).T
-    open_ = allowed & (prices.bound + lift <= known - 1 + SLIP)
-    return Settled(float(np.ceil(prices.bound - SLIP)), prices.job, lift, open_)
+    open_ = allowed & (prices.bound + lift <= known - 1 + slip(prices.bound))
+    return Settled(rounded_up(prices.bound), prices.job, lift, open_)
 
 
 def _without_divisor(problem: GAP) -> tuple[LongArray, LongArray]:

@@ -14,7 +14,7 @@ from allocenv.core.solver import never
 from allocenv.problems.task.gap.exact import solve_exact
 from allocenv.problems.task.gap.greedy import greedy
 from allocenv.problems.task.gap.instance import GAP
-from allocenv.problems.task.gap.lagrangian import Prices, capacity_prices
+from allocenv.problems.task.gap.lagrangian import Prices, capacity_prices, rounded_up
 from allocenv.problems.task.gap.search import search
 
 WARM_SHARE, WARM_MOST = 0.15, 0.4  # search before the exact solver: share of the limit, seconds
@@ -66,7 +66,7 @@ def plan_gap(
     prices = capacity_prices(problem)
     first = greedy(problem, prices=prices)
     sign = 1 if problem.sense == "min" else -1
-    bound = sign * float(np.ceil(prices.bound - 1e-6))
+    bound = sign * rounded_up(prices.bound)
     plan = Plan(first.agent_of, first.value, first.feasible, bound, "greedy")
     plan.history.append((perf_counter() - began, "greedy", first.value))
     run = _Run(problem, plan, prices, began, seconds, seed, stop)
