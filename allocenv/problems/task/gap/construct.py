@@ -29,13 +29,12 @@ import numpy as np
 
 from allocenv.core.arrays import Array, IntArray, LongArray
 from allocenv.core.kernel import kernel
-from allocenv.problems.task.gap.instance import GAP
+from allocenv.problems.task.gap.instance import GAP, UNASSIGNED
 from allocenv.problems.task.gap.lagrangian import Prices, capacity_prices, reduced_costs
 from allocenv.problems.task.gap.search import Found, search
 from allocenv.problems.task.scorer import checked_weights, noise, score
 
 FEATURES = 14
-UNASSIGNED = -1
 REPAIR_TRIES = 300  # of local search a job, for the best trajectories
 LONGER = (10, 100)  # times as many while nothing is feasible
 
