@@ -30,6 +30,7 @@ from allocenv.problems.task.gap.lagrangian import Prices, capacity_prices
 from allocenv.problems.task.scorer import checked_weights, draw, lifted, n_weights, score
 
 EXCESS = 4.0  # what it costs to be above a capacity, and each mean weight of a job above it, in spreads of cost
+SHARPNESS = 3.0  # of the weights without training where training starts
 LARGER = ((5, 60), (10, 60), (20, 60), (5, 100), (10, 100))  # agents and jobs of types C and D
 
 
@@ -60,7 +61,7 @@ class GAPConstruction:
         return n_weights(FEATURES, n_hidden)
 
     def first_weights(self, n_hidden: int, rng: np.random.Generator) -> Array:
-        return lifted(reduced_cost_weights(), n_hidden, rng)
+        return lifted(SHARPNESS * reduced_cost_weights(), n_hidden, rng)
 
     def draw(self, rng: np.random.Generator) -> Example:
         if rng.random() < self.larger:
