@@ -67,6 +67,7 @@ def ship_best(
     more = {
         "command": f"python -m allocenv.agents.constructive ship {config} --name {name} --seeds {seeds}",
         "untrained": validate(start.config, start.weights).to_dict(),
+        "held_out_first_three": validate(learner.config, learner.weights, 3).to_dict(),
         "all_seeds": [each.to_dict() for _, each in found],
     }
     typer.echo(f"seed {learner.config.seed}: {ship(learner, validation, name, folder, more)}")
