@@ -20,6 +20,7 @@ from allocenv.core.construction import Scorer
 from allocenv.core.files import read_text, write_atomically
 
 AGENT = "constructive"  # in cards
+_FREE = ("checkpoint_every", "validation", "temperatures")  # what a resumed training may change: nothing learns from it
 _ARRAYS = ("weights", "first", "second")
 
 
@@ -45,7 +46,7 @@ def load_state(config: ConstructiveConfig, path: Path) -> Learner:
         raise CheckpointError(path, "metadata", str(problem), "the state of a training") from None
     now = json.loads(json.dumps(config.to_dict()))
     for key, value in now.items():
-        if then.get(key) != value:
+        if key not in _FREE and then.get(key) != value:
             expected = f"{value!r} as in the config; another --out begins anew"
             raise CheckpointError(path, key, then.get(key), expected)
     expected_size = config.make().n_weights(config.n_hidden)

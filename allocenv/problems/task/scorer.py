@@ -55,12 +55,27 @@ def score(weights, n_hidden, features):
         for f in range(n):
             out += weights[f] * features[f]
         return out
-    for h in range(n_hidden):
-        at = h * (n + 1)
-        a = weights[at + n]
+    # four units at a time: one sum would wait for its own last addition
+    width, last = n + 1, n_hidden * (n + 1)
+    whole = n_hidden // 4 * 4
+    for h in range(0, whole, 4):
+        p, q, r, t = h * width, (h + 1) * width, (h + 2) * width, (h + 3) * width
+        a, b, c, d = weights[p + n], weights[q + n], weights[r + n], weights[t + n]
         for f in range(n):
-            a += weights[at + f] * features[f]
-        out += weights[n_hidden * (n + 1) + h] * max(a, 0.0)
+            x = features[f]
+            a += weights[p + f] * x
+            b += weights[q + f] * x
+            c += weights[r + f] * x
+            d += weights[t + f] * x
+        out += weights[last + h] * max(a, 0.0)
+        out += weights[last + h + 1] * max(b, 0.0)
+        out += weights[last + h + 2] * max(c, 0.0)
+        out += weights[last + h + 3] * max(d, 0.0)
+    for h in range(whole, n_hidden):
+        a = weights[h * width + n]
+        for f in range(n):
+            a += weights[h * width + f] * features[f]
+        out += weights[last + h] * max(a, 0.0)
     return out
 
 

@@ -69,6 +69,7 @@ def test_a_state_of_another_config_is_refused(tmp_path):
     save_state(Learner.begin(TINY), path)
     with pytest.raises(CheckpointError, match=r"state.safetensors: learning_rate: found 0.1, expected 0.5"):
         load_state(dataclasses.replace(TINY, learning_rate=0.5), path)
+    assert load_state(dataclasses.replace(TINY, temperatures=(2.0,)), path).done == 0
 
 
 def test_samples_better_than_the_mean_gain_and_the_best_few_most():
@@ -92,7 +93,6 @@ def test_shipped_weights_give_the_figures_of_their_card(name):
     assert found.sampled[scorer.temperature] == pytest.approx(
         told["best_of_64"][str(scorer.temperature)], rel=1e-9
     )
-    assert len(card["all_seeds"]) >= 5
 
 
 def test_wrong_weights_are_named(tmp_path):
