@@ -13,9 +13,12 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from allocenv.agents.constructive.files import load_scorer
+from allocenv.agents.pretrained import FOLDER
 from allocenv.agents.solvers import learnt_solver, shipped_solvers
 from allocenv.core.bench import Bar, Measured
 from allocenv.core.console import report_console
+from allocenv.core.construction import Scorer
 from allocenv.core.files import write_atomically
 from allocenv.core.problem import Problem
 from allocenv.core.solver import Entry
@@ -37,6 +40,9 @@ class BenchSession:
         if self._shipped is None:
             self._shipped = shipped_solvers(self.problem_name, problem)
         return self._shipped
+
+    def scorer(self, name: str) -> Scorer:
+        return load_scorer(FOLDER / f"{name}.safetensors")
 
     def vector_env(self, problem: Problem, n: int) -> AllocVectorEnv:
         return AllocVectorEnv(problem, n)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from allocenv.core.construction import Scorer
 from allocenv.core.problem import Problem
 from allocenv.core.solver import Entry
 
@@ -14,6 +15,9 @@ class Session(Protocol):
 
     def learnt(self, problem: Problem) -> Mapping[str, Entry]:
         """The shipped policies that plan for the problem."""
+
+    def scorer(self, name: str) -> Scorer:
+        """The shipped scorer of candidates of this name."""
 
     def vector_env(self, problem: Problem, n: int) -> Any:
         """A Gymnasium vector environment of n instances of the problem, on one thread."""
