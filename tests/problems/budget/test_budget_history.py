@@ -23,7 +23,9 @@ def read(tmp_path, text, name="history"):
     return read_history(path)
 
 
-@pytest.mark.parametrize("text", [CSV, JSONL, CSV.replace("\n", "\r\n"), gzip.compress(CSV.encode(), mtime=0), "\ufeff" + CSV])
+@pytest.mark.parametrize(
+    "text", [CSV, JSONL, CSV.replace("\n", "\r\n"), gzip.compress(CSV.encode(), mtime=0), "\ufeff" + CSV]
+)
 def test_both_formats_say_the_same(tmp_path, text):
     history = read(tmp_path, text)
     assert history.ids == ["a", "b"]
