@@ -14,9 +14,9 @@ import numpy as np
 
 from allocenv.core.arrays import FloatArray, IntArray
 from allocenv.core.batch import Batch
+from allocenv.core.policy import Policy
 from allocenv.core.replay import replay
 from allocenv.core.solver import Entry, Solution, never
-from allocenv.core.policy import Policy
 from allocenv.problems.task.bound import upper_bound
 from allocenv.problems.task.heuristics import PATIENCES, ROUTING_RULES, RULES, Rule, TeamPolicy
 from allocenv.problems.task.mission import Mission

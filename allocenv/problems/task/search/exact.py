@@ -24,7 +24,17 @@ if TYPE_CHECKING:
     from allocenv.problems.task.problem import Task
 
 MOST_ENTITIES = 10
-FORGET = ("net", "collected", "steps_left", "full_cover", "free_cover", "elapsed", "left", "opened", "done_at")
+FORGET = (
+    "net",
+    "collected",
+    "steps_left",
+    "full_cover",
+    "free_cover",
+    "elapsed",
+    "left",
+    "opened",
+    "done_at",
+)
 Team = tuple[int, ...]  # entities, in an order in which they may be committed
 
 
@@ -43,7 +53,11 @@ def fits(problem: "Task", mission: Mission) -> bool:
 
 
 def solve_exactly(
-    problem: "Task", mission: Mission, seconds: float = np.inf, lowest: float = 0.0, stop: Callable[[], bool] = never
+    problem: "Task",
+    mission: Mission,
+    seconds: float = np.inf,
+    lowest: float = 0.0,
+    stop: Callable[[], bool] = never,
 ) -> Optimum:
     """The optimum, or the best below `lowest` when time is up.
 

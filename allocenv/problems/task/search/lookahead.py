@@ -125,9 +125,7 @@ class Lookahead:
             found[tuple((int(i), int(t)) for i, t in queue)] = None
         return [list(one) for one in found]
 
-    def _reached(
-        self, problem: "Task", batch: Batch, b: int, row: "_Row", plans: list[list[tuple[int, int]]]
-    ) -> Array:
+    def _reached(self, problem: "Task", batch: Batch, b: int, row: "_Row", plans: list[list[tuple[int, int]]]) -> Array:
         """The mean objective that each plan leads to: [plans]."""
         n, f = len(plans), self.futures
         copies = self._copy(problem, batch, b, n * f)
