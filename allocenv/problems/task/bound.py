@@ -37,7 +37,10 @@ def task_bounds(problem: "Task", mission: Mission) -> Array:
         cost = _least_costs(problem, mission, q)
         value = mission.value[q]
         found[q] = value - _cover(work, mission, q, cost, 1.0)
-        if shrinks and value * (1.0 - STEP) - _cover(work, mission, q, cost, 1.0 - STEP) > found[q]:
+        if not shrinks:
+            continue
+        later = value * (1.0 - STEP) - _cover(work, mission, q, cost, 1.0 - STEP)
+        if later > found[q] or not np.isfinite(found[q]):  # what nobody can cover now somebody may later
             found[q] = _faded(work, mission, q, cost)
     return np.maximum(found, 0.0)
 

@@ -68,6 +68,13 @@ def test_a_task_that_fades_may_pay_more_than_a_fresh_one():
     assert 17 / 3 - 1e-9 <= bound <= 17 / 3 + 0.1
 
 
+def test_what_is_out_of_reach_now_counts_where_its_need_shrinks():
+    """The fleet of 4 covers half of the need of 8, when half of the value is left: 10 / 2 - 1 = 4."""
+    mission = build_mission([1], [[4]], [10], [[8]], slots=1)
+    assert 4.0 <= upper_bound(Task.on(mission, decay=0.9), mission) <= 4.1
+    assert upper_bound(Task.on(mission, decay=1.0), mission) == 0.0
+
+
 def test_lookahead_waits_where_the_rule_alone_would_not():
     """The base rule accepts any team that pays and sends the dear one at once (11); lookahead earns 18."""
     problem, mission = waiting_pays()
