@@ -101,7 +101,7 @@ def render_figure(view: View) -> "Figure":
     figure = Figure(figsize=(8, 4), layout="constrained")
     figure.suptitle(headline(view), fontsize=10)
     where, slots = figure.subplots(1, 2, width_ratios=(3, 2))
-    _draw_map(where, view)
+    draw_map(where, view)
     shown = np.flatnonzero(view.phase)
     colours = [ORANGE if view.phase[t] == OPEN else BLUE for t in shown]
     slots.barh(np.arange(len(shown)), np.minimum(view.covered[shown], 1.0), color=colours)
@@ -112,7 +112,8 @@ def render_figure(view: View) -> "Figure":
     return figure
 
 
-def _draw_map(axes: Any, view: View) -> None:
+def draw_map(axes: Any, view: View) -> None:
+    """Entities and open tasks where they are; a square's size is the task's value."""
     for kind, colour, label in ((~view.busy, GREY, "free"), (view.busy, BLUE, "in a team")):
         axes.scatter(*view.xy[kind].T, s=12, color=colour, label=label)
     for phase, colour in ((OPEN, ORANGE), (CLOSED, BLUE)):

@@ -1,4 +1,8 @@
-"""Who plans a mission: the heuristics played to the end, as solvers of the portfolio."""
+"""Who plans a mission: rules, allocators of rounds and search, as solvers.
+
+The planner is given all tasks with their arrivals, so that solvers which know them may take part in it; in a
+comparison with policies these are told by the `oracle_` in their names.
+"""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,10 +14,17 @@ import numpy as np
 
 from allocenv.core.arrays import FloatArray, IntArray
 from allocenv.core.batch import Batch
+from allocenv.core.policy import Policy
 from allocenv.core.replay import replay
 from allocenv.core.solver import Entry, Solution, never
+from allocenv.problems.task.bound import upper_bound
 from allocenv.problems.task.heuristics import PATIENCES, ROUTING_RULES, RULES, Rule, TeamPolicy
 from allocenv.problems.task.mission import Mission
+from allocenv.problems.task.rounds.policy import ALLOCATORS, RoundPolicy
+from allocenv.problems.task.search.exact import fits, solve_exactly
+from allocenv.problems.task.search.lookahead import Lookahead
+from allocenv.problems.task.search.settings import Setting
+from allocenv.problems.task.search.whole_episode import VARIATIONS, search
 
 if TYPE_CHECKING:
     from allocenv.problems.task.problem import Task
@@ -28,9 +39,15 @@ def actions_of(
     stop: Callable[[], bool] = never,
 ) -> IntArray:
     """The actions [n, 2] of a rule until the end of the mission, at most so many."""
+    return acted(problem, mission, TeamPolicy(rule, rng), most, stop)
+
+
+def acted(
+    problem: "Task", mission: Mission, act: Policy, most: int | None = None, stop: Callable[[], bool] = never
+) -> IntArray:
+    """The actions [n, 2] of a policy until the end of the mission, at most so many."""
     batch = Batch(problem, 1)
     batch.load([mission])
-    act = TeamPolicy(rule, rng)
     actions: list[IntArray] = []
     limit = problem.max_steps if most is None else most
     while len(actions) < limit and problem.steps_left(batch.state, 0) > 0 and not stop():
@@ -44,7 +61,12 @@ def rules_for(problem: "Task") -> dict[str, Rule]:
     return ROUTING_RULES if problem.rules.single else RULES
 
 
-def _solver(name: str, rule: Rule, single: bool) -> Any:
+Plan = Callable[["Task", Mission, float, np.random.Generator, Callable[[], bool]], IntArray]  # -> actions [n, 2]
+
+
+def _solver(name: str, plan: Plan) -> Any:
+    """What plans actions, as a `core.solver.Solver`; it starts from nothing."""
+
     def solve(
         problem: "Task",
         instance: Mission,
@@ -54,8 +76,7 @@ def _solver(name: str, rule: Rule, single: bool) -> Any:
         stop: Callable[[], bool] = never,
     ) -> Solution:
         began = perf_counter()
-        fitting = rule if problem.rules.single == single else next(iter(rules_for(problem).values()))
-        actions = actions_of(problem, instance, fitting, rng, stop=lambda: stop() or perf_counter() - began > seconds)
+        actions = plan(problem, instance, seconds, rng, lambda: stop() or perf_counter() - began > seconds)
         cost = float(replay(problem, instance, actions).costs[-1])
         if start is not None and start.objective <= cost:
             return start
@@ -64,9 +85,107 @@ def _solver(name: str, rule: Rule, single: bool) -> Any:
     return solve
 
 
+def _rule(rule: Rule, single: bool) -> Plan:
+    def plan(
+        problem: "Task", mission: Mission, seconds: float, rng: np.random.Generator, stop: Callable[[], bool]
+    ) -> IntArray:
+        fitting = rule if problem.rules.single == single else next(iter(rules_for(problem).values()))
+        return actions_of(problem, mission, fitting, rng, stop=stop)
+
+    return plan
+
+
+def _of_teams(act: Callable[["Task", np.random.Generator], Policy]) -> Plan:
+    """A policy that forms teams; routes are planned by their own first rule instead."""
+
+    def plan(
+        problem: "Task", mission: Mission, seconds: float, rng: np.random.Generator, stop: Callable[[], bool]
+    ) -> IntArray:
+        if problem.rules.single:
+            return _rule(next(iter(ROUTING_RULES.values())), True)(problem, mission, seconds, rng, stop)
+        return acted(problem, mission, act(problem, rng), stop=stop)
+
+    return plan
+
+
+# Rules of thumb that `search.settings.tuned` chose on the first ten training missions of the preset.
+BASES = {"material": Setting(0.6, 0.03, 20.0), "electric": Setting(3.0)}
+BASE = Setting(0.2, 0.03, 5.0)  # of rbf, and of others
+
+
+def base_of(problem: "Task") -> Setting:
+    """The rule by which lookahead goes on."""
+    return BASES.get(problem.preset, BASE)
+
+
+def _lookahead(problem: "Task", rng: np.random.Generator) -> Policy:
+    return Lookahead(base_of(problem), rng)
+
+
+def _oracle_lookahead(problem: "Task", rng: np.random.Generator) -> Policy:
+    return Lookahead(base_of(problem), rng, known=True)
+
+
+def _searching(name: str) -> Any:
+    """Whole-episode search; it knows the upper bound too."""
+
+    def solve(
+        problem: "Task",
+        instance: Mission,
+        seconds: float,
+        rng: np.random.Generator,
+        start: Solution | None = None,
+        stop: Callable[[], bool] = never,
+    ) -> Solution:
+        if problem.rules.single:
+            rule = next(iter(ROUTING_RULES.values()))
+            found: Solution = _solver(name, _rule(rule, True))(problem, instance, seconds, rng, start, stop)
+            return found
+        began, bound = perf_counter(), -upper_bound(problem, instance)
+        best = search(problem, instance, name, seconds, int(rng.integers(2**31)), stop)
+        if start is not None and start.objective <= best.objective:
+            return replace(start, bound=bound)
+        return Solution(best.actions, best.objective, bound, name, perf_counter() - began)
+
+    return solve
+
+
+def _exact(
+    problem: "Task",
+    instance: Mission,
+    seconds: float,
+    rng: np.random.Generator,
+    start: Solution | None = None,
+    stop: Callable[[], bool] = never,
+) -> Solution:
+    """The optimum of a small mission; of others the start."""
+    known = start if start is not None else Solution(np.zeros((0, 2), np.int32), _idle(problem, instance))
+    if not fits(problem, instance):
+        return known
+    began = perf_counter()
+    found = solve_exactly(problem, instance, seconds, known.objective, stop)
+    if len(found.actions) == 0:
+        return replace(known, optimal=found.proven)
+    return Solution(
+        found.actions, found.objective, found_by="exact", seconds=perf_counter() - began, optimal=found.proven
+    )
+
+
+def _idle(problem: "Task", mission: Mission) -> float:
+    return float(replay(problem, mission, np.zeros((0, 2), np.int32)).costs[-1])
+
+
 SOLVERS: dict[str, Entry] = {
-    **{name: Entry(_solver(name, rule, False), "quick") for name, rule in RULES.items()},
-    **{name: Entry(_solver(name, rule, True), "quick") for name, rule in ROUTING_RULES.items()},
+    **{name: Entry(_solver(name, _rule(rule, False)), "quick") for name, rule in RULES.items()},
+    **{name: Entry(_solver(name, _rule(rule, True)), "quick") for name, rule in ROUTING_RULES.items()},
+    **{
+        name: Entry(_solver(name, _of_teams(lambda _, rng, allocate=allocate: RoundPolicy(allocate, rng))), "none")
+        for name, allocate in ALLOCATORS.items()
+    },
+    "lookahead": Entry(_solver("lookahead", _of_teams(_lookahead)), "none"),
+    "oracle_lookahead": Entry(_solver("oracle_lookahead", _of_teams(_oracle_lookahead)), "none"),
+    **{name: Entry(_searching(name), "anytime" if name == "oracle_search" else "none") for name in VARIATIONS},
+    "exact": Entry(_exact, "exact"),
 }
 
 
@@ -91,3 +210,5 @@ def warm_up() -> None:
         mission = problem.draw(np.random.default_rng(0))
         for rule in rules_for(problem).values():
             actions_of(problem.holding([mission]), mission, rule, np.random.default_rng(0))
+        if not problem.rules.single:
+            search(problem.holding([mission]), mission, "oracle_search", 1.0, most=1)

@@ -1,0 +1,61 @@
+"""What does `allocenv evaluate task` do? Draw the missions, let everyone play, print, write."""
+
+import shlex
+from pathlib import Path
+from typing import NamedTuple
+
+from allocenv.core.console import report_console
+from allocenv.core.files import between_marks, write_atomically
+from allocenv.problems.task.evaluation import (
+    Judged,
+    judged,
+    markdown_table,
+    results_csv,
+    results_json,
+    terminal_table,
+)
+from allocenv.problems.task.opponents import opponent_names
+from allocenv.problems.task.problem import Task
+
+
+class Wishes(NamedTuple):
+    """The options of `allocenv evaluate task`."""
+
+    preset: str = "rbf"
+    mode: str = "fixed"
+    instances: str = "default"
+    against: str = "quick"
+    limit: int | None = None
+    seconds: float = 5.0
+    seed: int = 0
+    arguments: tuple[str, ...] = ()
+
+
+def run_evaluation(wishes: Wishes, out: Path | None, readme: Path | None) -> list[Judged]:
+    """Compare, print the table, write it where asked for."""
+    if not 0 < wishes.seconds < 1e6:
+        raise ValueError(f"--seconds: expected a positive number, got {wishes.seconds}.")
+    problem = Task(wishes.preset, wishes.mode)
+    names = opponent_names(wishes.against, problem)
+    pairs = list(problem.instance_set(wishes.instances))[: wishes.limit]
+    labels, missions = [label for label, _ in pairs], [mission for _, mission in pairs]
+    if readme is not None:
+        between_marks(readme, "", "task")  # says what is wrong before anything is measured
+    console, rows = report_console(), []
+    with console.status("") as status:
+        for name in names:
+            status.update(f"{name} on {len(missions)} missions")
+            judged(problem, missions[:1], name, wishes.seed, 1e-3)  # compiles
+            rows.append(judged(problem, missions, name, wishes.seed, wishes.seconds))
+    title = f"{wishes.preset} ({wishes.mode}), {wishes.instances}: {len(missions)} missions"
+    console.print(terminal_table(problem, rows, title))
+    command = shlex.join(["allocenv", *wishes.arguments])
+    table = markdown_table(problem, rows, f"`{command}`; {title}, 95 % bootstrap intervals over missions, CPU times.")
+    if out is not None:
+        write_atomically(out / "results.csv", results_csv(labels, rows))
+        write_atomically(out / "results.json", results_json(problem, labels, rows, command))
+        write_atomically(out / "table.md", table)
+        console.print(f"Written: {out}/results.csv, results.json, table.md", soft_wrap=True)
+    if readme is not None:
+        write_atomically(readme, between_marks(readme, table, "task"))
+    return rows
