@@ -31,11 +31,7 @@ def knapsack_lift(profit, weight, capacity, j, taken):
         sets = product((0, 1), repeat=len(profit))
         fits = [s for s in sets if sum(a * w for a, w in zip(s, weight, strict=True)) <= capacity]
         return max(
-            (
-                sum(a * p for a, p in zip(s, profit, strict=True))
-                for s in fits
-                if must is None or s[j] == must
-            ),
+            (sum(a * p for a, p in zip(s, profit, strict=True)) for s in fits if must is None or s[j] == must),
             default=float("-inf"),
         )
 

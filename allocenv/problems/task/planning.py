@@ -151,7 +151,7 @@ def _searching(name: str) -> Any:
 
 
 def _exact(
-    problem: "Task",
+    problem: Any,
     instance: Mission,
     seconds: float,
     rng: np.random.Generator,
@@ -171,6 +171,10 @@ def _exact(
     )
 
 
+def _by_rounds(allocate: Any) -> Any:
+    return lambda _, rng: RoundPolicy(allocate, rng)
+
+
 def _idle(problem: "Task", mission: Mission) -> float:
     return float(replay(problem, mission, np.zeros((0, 2), np.int32)).costs[-1])
 
@@ -178,10 +182,7 @@ def _idle(problem: "Task", mission: Mission) -> float:
 SOLVERS: dict[str, Entry] = {
     **{name: Entry(_solver(name, _rule(rule, False)), "quick") for name, rule in RULES.items()},
     **{name: Entry(_solver(name, _rule(rule, True)), "quick") for name, rule in ROUTING_RULES.items()},
-    **{
-        name: Entry(_solver(name, _of_teams(lambda _, rng, allocate=allocate: RoundPolicy(allocate, rng))), "none")
-        for name, allocate in ALLOCATORS.items()
-    },
+    **{name: Entry(_solver(name, _of_teams(_by_rounds(allocate))), "none") for name, allocate in ALLOCATORS.items()},
     "lookahead": Entry(_solver("lookahead", _of_teams(_lookahead)), "none"),
     "oracle_lookahead": Entry(_solver("oracle_lookahead", _of_teams(_oracle_lookahead)), "none"),
     **{name: Entry(_searching(name), "anytime" if name == "oracle_search" else "none") for name in VARIATIONS},

@@ -90,9 +90,7 @@ def test_shipped_weights_give_the_figures_of_their_card(name):
     found = validate(dataclasses.replace(config, temperatures=(scorer.temperature,)), scorer.weights, 3)
     told = card["held_out_first_three"]
     assert found.one_pass == pytest.approx(told["one_pass"], rel=1e-9)
-    assert found.sampled[scorer.temperature] == pytest.approx(
-        told["best_of_64"][str(scorer.temperature)], rel=1e-9
-    )
+    assert found.sampled[scorer.temperature] == pytest.approx(told["best_of_64"][str(scorer.temperature)], rel=1e-9)
 
 
 def test_wrong_weights_are_named(tmp_path):

@@ -44,9 +44,7 @@ def test_random_legal_decisions_keep_the_books(seed, kind):
         for b in range(3):
             given_away = state.agent_of[b] != UNASSIGNED
             load = np.zeros(problem.n_agents, np.int64)
-            np.add.at(
-                load, state.agent_of[b][given_away], task.weight[given_away, state.agent_of[b][given_away]]
-            )
+            np.add.at(load, state.agent_of[b][given_away], task.weight[given_away, state.agent_of[b][given_away]])
             assert (state.room[b] == problem.capacity - load).all()
 
 

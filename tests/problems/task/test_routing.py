@@ -82,9 +82,7 @@ def test_the_order_decides():
 
 def test_the_rule_decides_who_of_the_robots_there_in_time_joins():
     # Skills: robots 0 and 1 have the first, 1 and 3 away from the task; robot 2 the second, 5 away: start at 5.
-    problem = Routing(
-        [[1, 0], [3, 0], [5, 0]], [[1, 0], [1, 0], [0, 1]], [[0, 0]], [[1, 1]], [2], velocity=1.0
-    )
+    problem = Routing([[1, 0], [3, 0], [5, 0]], [[1, 0], [1, 0], [0, 1]], [[0, 0]], [[1, 1]], [2], velocity=1.0)
     teams = {rule: serve(problem, [0], rule).routes for rule in (EARLIEST, LATEST, NEAREST)}
     assert teams == {EARLIEST: [[0], [], [0]], LATEST: [[], [0], [0]], NEAREST: [[0], [], [0]]}
     assert serve(problem, [0], LATEST).longest_wait == 2  # 5 - 3

@@ -68,9 +68,7 @@ class State(NamedTuple):
 def task_of(problem: GAP, prices: Prices | None = None) -> Task:
     """The problem for trajectories. Raises ValueError where a job fits no agent."""
     if len(problem.impossible_jobs):
-        raise ValueError(
-            f"Expected jobs that fit an agent; jobs {problem.impossible_jobs.tolist()} fit none."
-        )
+        raise ValueError(f"Expected jobs that fit an agent; jobs {problem.impossible_jobs.tolist()} fit none.")
     spread = max(float(problem.cost.std(0).mean()), 1e-9)
     reduced = reduced_costs(problem, prices or capacity_prices(problem)) / spread
     weight = np.ascontiguousarray(problem.weight.T)

@@ -41,11 +41,7 @@ def read_gap_zip(path: str | os.PathLike[str], sense: Sense = "min") -> dict[str
             texts = {n: archive.read(n).decode() for n in sorted(archive.namelist()) if n.endswith(".txt")}
     except (OSError, zipfile.BadZipFile, UnicodeDecodeError) as error:
         raise InputError(source, "archive", str(error), "a zip archive of text files") from None
-    return {
-        g.name: g
-        for name, text in texts.items()
-        for g in parse_gaps(text, f"{source}/{name}", name[:-4], sense)
-    }
+    return {g.name: g for name, text in texts.items() for g in parse_gaps(text, f"{source}/{name}", name[:-4], sense)}
 
 
 def parse_gaps(text: str, source: str, name: str, sense: Sense) -> list[GAP]:
@@ -58,9 +54,7 @@ def parse_gaps(text: str, source: str, name: str, sense: Sense) -> list[GAP]:
         m, n = (int(x) for x in reader.row(2, "the numbers of agents and jobs"))
         if m < 1 or n < 1:
             raise InputError(source, f"line {first}", f"{m} {n}", "at least one agent and one job")
-        rows = [
-            [reader.row(n, f"{what} of agent {i + 1}") for i in range(m)] for what in ("costs", "weights")
-        ]
+        rows = [[reader.row(n, f"{what} of agent {i + 1}") for i in range(m)] for what in ("costs", "weights")]
         capacity = reader.row(m, "capacities")
         title = name if n_problems is None else f"{name}-{k + 1}"
         try:

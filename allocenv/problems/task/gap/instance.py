@@ -42,9 +42,7 @@ class GAP:
         if self.weight.shape != self.cost.shape:
             raise GAPError(f"Expected weight of shape {self.cost.shape} as cost, got {self.weight.shape}.")
         if self.capacity.shape != self.cost.shape[:1]:
-            raise GAPError(
-                f"Expected a capacity for each of {self.n_agents} agents, got {len(self.capacity)}."
-            )
+            raise GAPError(f"Expected a capacity for each of {self.n_agents} agents, got {len(self.capacity)}.")
         if 0 in self.cost.shape:
             raise GAPError(f"Expected at least one agent and one job, got {self.n_agents} and {self.n_jobs}.")
         _not_negative("weight", self.weight)

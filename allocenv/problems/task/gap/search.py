@@ -97,9 +97,7 @@ def search(
     """
     began = perf_counter()
     if len(problem.impossible_jobs):
-        raise ValueError(
-            f"Expected jobs that fit an agent; jobs {problem.impossible_jobs.tolist()} fit none."
-        )
+        raise ValueError(f"Expected jobs that fit an agent; jobs {problem.impossible_jobs.tolist()} fit none.")
     prices = prices or capacity_prices(problem)
     reduced = reduced_costs(problem, prices)
     layout = layout_of(problem, reduced, schedule.candidates)

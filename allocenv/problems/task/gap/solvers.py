@@ -59,9 +59,7 @@ def plan_gap(
     if not seconds > 0:
         raise ValueError(f"Expected a positive time limit, got {seconds} s.")
     if len(problem.impossible_jobs):
-        raise ValueError(
-            f"Expected jobs that fit an agent; jobs {problem.impossible_jobs.tolist()} fit none."
-        )
+        raise ValueError(f"Expected jobs that fit an agent; jobs {problem.impossible_jobs.tolist()} fit none.")
     began = perf_counter()
     prices = capacity_prices(problem)
     first = greedy(problem, prices=prices)

@@ -1,5 +1,7 @@
 """The best assignment of one round, by CP-SAT (OR-tools), within a time limit."""
 
+from typing import Any
+
 import numpy as np
 
 from allocenv.core.arrays import LongArray
@@ -22,7 +24,7 @@ def cp_sat(x: Situation, rng: np.random.Generator, seconds: float = SECONDS) -> 
     done = [model.new_bool_var(f"done {o}") for o in range(n)]
     gain = []
     for o in range(n):
-        team = [(i, serves[i][o]) for i in range(f) if serves[i][o] is not None]
+        team: list[tuple[int, Any]] = [(i, serves[i][o]) for i in range(f) if serves[i][o] is not None]
         for r in np.flatnonzero(x.need[o]):
             model.add(sum(int(x.ability[i, r]) * s for i, s in team) >= int(x.need[o, r]) * done[o])
         for i, s in team:

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import linear_sum_assignment
 
-from allocenv.core.arrays import Array, BoolArray, IntArray, LongArray
+from allocenv.core.arrays import Array, BoolArray, LongArray
 from allocenv.problems.task.rounds.situation import FAR, IDLE, Situation
 from allocenv.problems.task.rounds.teams import tidied
 
@@ -40,9 +40,9 @@ def _traded(x: Situation, choose: Callable[[Array], Winners]) -> LongArray:
         given_up[np.argmax(np.where(short, share, -1.0))] = True
 
 
-def _bid(x: Situation, given_up: BoolArray, choose: Callable[[Array], Winners]) -> tuple[LongArray, IntArray]:
+def _bid(x: Situation, given_up: BoolArray, choose: Callable[[Array], Winners]) -> tuple[LongArray, LongArray]:
     """Trade until no bid is left: the assignment [F], and what tasks still lack [O, K]."""
-    assignment = np.full(len(x.entities), IDLE)
+    assignment: LongArray = np.full(len(x.entities), IDLE, np.int64)
     lacks = x.need.astype(np.int64)
     wanted = np.maximum((x.need > 0).sum(axis=1), 1)
     while True:

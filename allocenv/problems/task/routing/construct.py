@@ -110,9 +110,7 @@ def step(layout: Layout, state: State, actions: Array) -> None:
         raise ValueError(f"Expected actions of shape {(len(state.ready), 2)}, got {actions.shape}.")
     for b, (task, rule) in enumerate(actions):
         if not (0 <= task < len(layout.need) and 0 <= rule < RULES) or state.done[b, task]:
-            raise ValueError(
-                f"Expected an open task and a rule 0..{RULES - 1}, got ({task}, {rule}) in row {b}."
-            )
+            raise ValueError(f"Expected an open task and a rule 0..{RULES - 1}, got ({task}, {rule}) in row {b}.")
     for b, (task, rule) in enumerate(actions):
         take(layout, state, b, task, rule)
 

@@ -48,13 +48,9 @@ def _heteromrta(record: dict[str, Any]) -> Routing:
     return _routing(record, record["robot_xy"], record["robot_skill"], record["task_need"], reference)
 
 
-def _routing(
-    record: dict[str, Any], start: Any, ability: Any, need: Any, reference: dict[str, float]
-) -> Routing:
+def _routing(record: dict[str, Any], start: Any, ability: Any, need: Any, reference: dict[str, float]) -> Routing:
     name, velocity = str(record.get("id", "")), float(record["velocity"])
-    return Routing(
-        start, ability, record["task_xy"], need, record["task_time"], velocity, name, dict(reference)
-    )
+    return Routing(start, ability, record["task_xy"], need, record["task_time"], velocity, name, dict(reference))
 
 
 def _expect(record: dict[str, Any], *fields: str) -> None:

@@ -7,9 +7,7 @@ from allocenv.problems.task.routing.instance import Routing
 MOST_TIME = 5.0  # duration of a task, drawn evenly from 0 up
 
 
-def generate_dcmrta(
-    rng: np.random.Generator, n_robots: int = 20, n_tasks: int = 50, most_needed: int = 5
-) -> Routing:
+def generate_dcmrta(rng: np.random.Generator, n_robots: int = 20, n_tasks: int = 50, most_needed: int = 5) -> Routing:
     """One depot, equal robots, tasks that need 1..most_needed of them at once (Dai et al., ICRA 2024)."""
     if most_needed > n_robots:
         raise ValueError(f"Expected most_needed <= n_robots = {n_robots}, got {most_needed}.")

@@ -16,9 +16,7 @@ def lower_bound(problem: Routing) -> float:
         return np.inf
     travel = problem.travel()
     depot = travel[problem.n_tasks :]  # [R, T]
-    return max(
-        _farthest(problem, depot), *(_work(problem, travel, depot, k) for k in range(problem.need.shape[1]))
-    )
+    return max(_farthest(problem, depot), *(_work(problem, travel, depot, k) for k in range(problem.need.shape[1])))
 
 
 def _farthest(problem: Routing, depot: Array) -> float:

@@ -124,9 +124,7 @@ def time_routes(problem: Routing, routes: list[list[int]]) -> Timing:
     waiting = np.zeros(problem.n_robots, np.bool_)
     longest = run_routes(layout, fleet, table, at, waiting, start, team)
     done = bool(np.isfinite(start).all() and not waiting.any())
-    makespan = (
-        max(float(last_home(layout, fleet)), float((start + problem.duration).max())) if done else np.inf
-    )
+    makespan = max(float(last_home(layout, fleet)), float((start + problem.duration).max())) if done else np.inf
     return Timing(start, team, makespan, float(longest), [list(route) for route in routes])
 
 

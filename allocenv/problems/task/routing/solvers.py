@@ -29,9 +29,7 @@ class Plan:
         return self.timing.makespan
 
 
-def plan_routing(
-    problem: Routing, seconds: float = 1.0, seed: int = 0, stop: Callable[[], bool] = never
-) -> Plan:
+def plan_routing(problem: Routing, seconds: float = 1.0, seed: int = 0, stop: Callable[[], bool] = never) -> Plan:
     """The best schedule found within `seconds` of wall time.
 
     Raises:

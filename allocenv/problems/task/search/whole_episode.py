@@ -85,7 +85,8 @@ class Genetic:
         parents = np.where(self.objectives[rivals[0]] < self.objectives[rivals[1]], rivals[0], rivals[1])
         child = np.where(self.rng.random((ROWS, n)) < 0.5, self.people[parents[0]], self.people[parents[1]])
         change = self.rng.random((ROWS, n)) < 3.0 / n
-        return child + change * self.spread * self.rng.normal(size=(ROWS, n))
+        mutated: Array = child + change * self.spread * self.rng.normal(size=(ROWS, n))
+        return mutated
 
     def tell(self, candidates: Array, objectives: Array, left: float) -> None:
         both = np.concatenate([self.people, candidates])
