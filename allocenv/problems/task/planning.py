@@ -10,10 +10,13 @@ import numpy as np
 
 from allocenv.core.arrays import FloatArray, IntArray
 from allocenv.core.batch import Batch
+from allocenv.core.policy import Policy
 from allocenv.core.replay import replay
 from allocenv.core.solver import Entry, Solution, never
 from allocenv.problems.task.heuristics import PATIENCES, ROUTING_RULES, RULES, Rule, TeamPolicy
 from allocenv.problems.task.mission import Mission
+from allocenv.problems.task.teams.numbers import patience, shipped
+from allocenv.problems.task.teams.policy import LearntPolicy
 
 if TYPE_CHECKING:
     from allocenv.problems.task.problem import Task
@@ -28,9 +31,15 @@ def actions_of(
     stop: Callable[[], bool] = never,
 ) -> IntArray:
     """The actions [n, 2] of a rule until the end of the mission, at most so many."""
+    return actions_by(TeamPolicy(rule, rng), problem, mission, most, stop)
+
+
+def actions_by(
+    act: Policy, problem: "Task", mission: Mission, most: int | None = None, stop: Callable[[], bool] = never
+) -> IntArray:
+    """The same of a policy."""
     batch = Batch(problem, 1)
     batch.load([mission])
-    act = TeamPolicy(rule, rng)
     actions: list[IntArray] = []
     limit = problem.max_steps if most is None else most
     while len(actions) < limit and problem.steps_left(batch.state, 0) > 0 and not stop():
@@ -44,7 +53,21 @@ def rules_for(problem: "Task") -> dict[str, Rule]:
     return ROUTING_RULES if problem.rules.single else RULES
 
 
-def _solver(name: str, rule: Rule, single: bool) -> Any:
+def _rule(rule: Rule, single: bool) -> Callable[["Task", np.random.Generator], Policy]:
+    """The rule, or the first of those that fit the problem."""
+    return lambda problem, rng: TeamPolicy(
+        rule if problem.rules.single == single else next(iter(rules_for(problem).values())), rng
+    )
+
+
+def learnt(problem: "Task", rng: np.random.Generator) -> Policy:
+    """The learnt policy with the numbers shipped for the preset; earliest start for routing."""
+    if problem.rules.single:
+        return TeamPolicy(ROUTING_RULES["earliest_start"], rng)
+    return LearntPolicy(shipped(problem.preset))
+
+
+def _solver(name: str, policy: Callable[["Task", np.random.Generator], Policy]) -> Any:
     def solve(
         problem: "Task",
         instance: Mission,
@@ -54,8 +77,8 @@ def _solver(name: str, rule: Rule, single: bool) -> Any:
         stop: Callable[[], bool] = never,
     ) -> Solution:
         began = perf_counter()
-        fitting = rule if problem.rules.single == single else next(iter(rules_for(problem).values()))
-        actions = actions_of(problem, instance, fitting, rng, stop=lambda: stop() or perf_counter() - began > seconds)
+        act = policy(problem, rng)
+        actions = actions_by(act, problem, instance, stop=lambda: stop() or perf_counter() - began > seconds)
         cost = float(replay(problem, instance, actions).costs[-1])
         if start is not None and start.objective <= cost:
             return start
@@ -65,8 +88,9 @@ def _solver(name: str, rule: Rule, single: bool) -> Any:
 
 
 SOLVERS: dict[str, Entry] = {
-    **{name: Entry(_solver(name, rule, False), "quick") for name, rule in RULES.items()},
-    **{name: Entry(_solver(name, rule, True), "quick") for name, rule in ROUTING_RULES.items()},
+    **{name: Entry(_solver(name, _rule(rule, False)), "quick") for name, rule in RULES.items()},
+    **{name: Entry(_solver(name, _rule(rule, True)), "quick") for name, rule in ROUTING_RULES.items()},
+    "learnt": Entry(_solver("learnt", learnt), "quick"),
 }
 
 
@@ -91,3 +115,5 @@ def warm_up() -> None:
         mission = problem.draw(np.random.default_rng(0))
         for rule in rules_for(problem).values():
             actions_of(problem.holding([mission]), mission, rule, np.random.default_rng(0))
+        if not problem.rules.single:
+            actions_by(LearntPolicy(patience()), problem.holding([mission]), mission)
