@@ -1,6 +1,8 @@
 """Ships what the agent `evolution` has learnt: of several runs the best on validation instances, with a card.
 
     python -m allocenv.agents.evolution.ship task_rbf_teams RUN [RUN ...]
+
+The last checkpoint of each run is judged: the mean of what a training draws from settles, single sets do not.
 """
 
 import json
