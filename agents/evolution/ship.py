@@ -12,6 +12,7 @@ from typing import Any
 
 from safetensors.numpy import save
 
+from allocenv.agents.checkpoint import Checkpoints, read_header
 from allocenv.agents.evolution.agent import EvolutionAgent
 from allocenv.agents.pretrained import FOLDER
 from allocenv.agents.train import load_agent
@@ -38,6 +39,8 @@ def ship(name: str, runs: list[Path], folder: Path = FOLDER, which: str = "last"
         start = judge(agent.course.policy(agent.course.start()))["objective"]
     best = min(range(len(runs)), key=lambda i: scores[runs[i].name])
     chosen: Any = agents[best]
+    checkpoint = Checkpoints(runs[best] / "checkpoints").find(which)
+    assert checkpoint is not None  # it has been loaded
     parts = {part: tensor.numpy() for part, tensor in chosen.weights().items()}
     card = {
         "problem": chosen.config.problem,
@@ -47,7 +50,7 @@ def ship(name: str, runs: list[Path], folder: Path = FOLDER, which: str = "last"
         "command": f"allocenv train configs/{chosen.config.problem}/{chosen.config.name.split('-seed')[0]}.toml",
         "config": chosen.config.to_dict(),
         "trained_with": json.loads(read_text(runs[best] / "run.json"))["sessions"][-1],
-        "episodes": chosen.episodes(),
+        "episodes": read_header(checkpoint).step,
         "validation": {"instances": N_VALIDATION, "start": start, "runs": scores},
         "reproduce": reproduction(chosen),
         "parameters": int(sum(part.size for part in parts.values())),
