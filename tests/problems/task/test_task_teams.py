@@ -45,12 +45,9 @@ def test_numbers_that_say_patience_wait_for_the_cheap_entity():
 
 
 def test_an_exchange_finds_the_cheaper_team():
-    """Need (4, 4). By worth per price the entity (3, 3) for 1 comes first and wants 2 helpers (1, 1) for 1.2 in all;
-    two specialists for 0.9 each would do as well: 1.8 is less than 2.2."""
-    cost = [1.0, 1.2, 0.9, 0.9]
-    ability = [[3, 3], [1, 1], [4, 0], [0, 4]]
-    mission = build_mission(cost, ability, [10], [[4, 4]], slots=1)
-    assert earned(Task(), [mission], patience(3.0)[None])[0, 0] == pytest.approx(8.2)
+    """Need 10. By ability per cost 6 for 1 comes first, then 5 for 0.9: 1.9. Instead of both 10 for 1.7 will do."""
+    mission = build_mission([1.0, 0.9, 1.7], [[6], [5], [10]], [10], [[10]], slots=1)
+    assert earned(Task(), [mission], patience(3.0)[None])[0, 0] == pytest.approx(8.3)
 
 
 def test_acting_choice_by_choice_earns_what_playing_in_one_go_does():
