@@ -108,26 +108,32 @@ class TeamPolicy:
 @kernel
 def choose(rules, s, w, h, params, actions, lo, hi):
     """Write the action of each row: go on with the round's plan, plan a new round, or wait."""
-    nobody, wait = s.cost.shape[1], s.phase.shape[1]
     for b in range(lo, hi):
         if h.expected[b] != s.steps_left[b]:
             if params.kind == EARLIEST:
                 plan_routes(rules, s, h, b, params)
             else:
                 plan_round(rules, s, w, h, b, params)
-        slot, placement = nobody, wait
-        for i in range(s.n_entities[b]):
-            t = h.planned[b, i]
-            if t >= 0 and is_legal(rules, s, b, i, t):
-                slot, placement = i, t
-                break
-        if slot == nobody and not rules.single:
-            for t in range(s.n_slots[b]):
-                if s.phase[b, t] == OPEN and s.alloc.n_held[b, t] > 0:
-                    placement = t  # a team that nobody completes
-        waits = slot == nobody
-        actions[b, 0], actions[b, 1] = slot, placement
-        h.expected[b] = -1 if waits else s.steps_left[b] - 1
+        carry_on(rules, s, h, actions, b)
+
+
+@kernel
+def carry_on(rules, s, h, actions, b):
+    """Write the next action of the round that `h.planned` says, and into `h.expected` whether it goes on."""
+    nobody, wait = s.cost.shape[1], s.phase.shape[1]
+    slot, placement = nobody, wait
+    for i in range(s.n_entities[b]):
+        t = h.planned[b, i]
+        if t >= 0 and is_legal(rules, s, b, i, t):
+            slot, placement = i, t
+            break
+    if slot == nobody and not rules.single:
+        for t in range(s.n_slots[b]):
+            if s.phase[b, t] == OPEN and s.alloc.n_held[b, t] > 0:
+                placement = t  # a team that nobody completes
+    waits = slot == nobody
+    actions[b, 0], actions[b, 1] = slot, placement
+    h.expected[b] = -1 if waits else s.steps_left[b] - 1
 
 
 @kernel

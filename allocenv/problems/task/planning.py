@@ -25,6 +25,8 @@ from allocenv.problems.task.search.exact import fits, solve_exactly
 from allocenv.problems.task.search.lookahead import Lookahead
 from allocenv.problems.task.search.settings import Setting
 from allocenv.problems.task.search.whole_episode import VARIATIONS, search
+from allocenv.problems.task.teams.numbers import patience, shipped
+from allocenv.problems.task.teams.policy import LearntPolicy
 
 if TYPE_CHECKING:
     from allocenv.problems.task.problem import Task
@@ -126,6 +128,11 @@ def _oracle_lookahead(problem: "Task", rng: np.random.Generator) -> Policy:
     return Lookahead(base_of(problem), rng, known=True)
 
 
+def learnt(problem: "Task", rng: np.random.Generator) -> Policy:
+    """The learnt policy with the numbers shipped for the preset."""
+    return LearntPolicy(shipped(problem.preset))
+
+
 def _searching(name: str) -> Any:
     """Whole-episode search; it knows the upper bound too."""
 
@@ -183,6 +190,7 @@ SOLVERS: dict[str, Entry] = {
     **{name: Entry(_solver(name, _rule(rule, False)), "quick") for name, rule in RULES.items()},
     **{name: Entry(_solver(name, _rule(rule, True)), "quick") for name, rule in ROUTING_RULES.items()},
     **{name: Entry(_solver(name, _of_teams(_by_rounds(allocate))), "none") for name, allocate in ALLOCATORS.items()},
+    "learnt": Entry(_solver("learnt", _of_teams(learnt)), "quick"),
     "lookahead": Entry(_solver("lookahead", _of_teams(_lookahead)), "none"),
     "oracle_lookahead": Entry(_solver("oracle_lookahead", _of_teams(_oracle_lookahead)), "none"),
     **{name: Entry(_searching(name), "anytime" if name == "oracle_search" else "none") for name in VARIATIONS},
@@ -212,4 +220,5 @@ def warm_up() -> None:
         for rule in rules_for(problem).values():
             actions_of(problem.holding([mission]), mission, rule, np.random.default_rng(0))
         if not problem.rules.single:
+            acted(problem.holding([mission]), mission, LearntPolicy(patience()))
             search(problem.holding([mission]), mission, "oracle_search", 1.0, most=1)

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -22,6 +22,9 @@ from allocenv.problems.task.paper.constants import VARIANTS, Constants, constant
 from allocenv.problems.task.paper.grid import Paper, empty_paper
 from allocenv.problems.task.presets import find_source, ranges_of, rules_of
 from allocenv.problems.task.rules import EVENTS, PAPER_ELECTRIC, Rules
+
+if TYPE_CHECKING:
+    from allocenv.problems.task.teams.course import TeamCourse
 
 MAX_STEPS = 1_000_000
 
@@ -185,6 +188,12 @@ class Task:
         from allocenv.problems.task.planning import expert
 
         return expert(self, instance, steps)
+
+    def course(self, **settings: Any) -> "TeamCourse":
+        """On what the agent `evolution` trains this problem's learnt policy."""
+        from allocenv.problems.task.teams.course import TeamCourse
+
+        return TeamCourse(self, **settings)
 
     def rank(self, costs: Array, rewards: FloatArray) -> tuple[float, ...]:
         return (float(costs[-1]),)

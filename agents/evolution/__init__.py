@@ -1,0 +1,1 @@
+"""Policies of few numbers, learnt by an evolution strategy."""
