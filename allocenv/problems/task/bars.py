@@ -1,7 +1,7 @@
 """What task allocation promises, bar by bar; `allocenv bench task` measures it.
 
 Held-out missions, never trained on; decisions greedy, weights frozen. Speeds are wall time of one core, the best of
-some rounds. Where the weights of `LEARNT` are not shipped, its bars are missed, and the opponents are told.
+some rounds.
 """
 
 import time
@@ -12,8 +12,7 @@ import numpy as np
 
 from allocenv.core.batch import Batch
 from allocenv.core.bench import Bar, Measured, Session
-from allocenv.core.solver import Solver
-from allocenv.problems.task.evaluation import Judged, interval, judged
+from allocenv.problems.task.evaluation import interval, judged
 from allocenv.problems.task.heuristics import RULES, TeamPolicy
 from allocenv.problems.task.instance_sets import N_HELD_OUT, instance_set
 from allocenv.problems.task.mission import Mission
@@ -22,8 +21,7 @@ from allocenv.problems.task.paper.constants import constants
 from allocenv.problems.task.paper.grid import empty_paper, steps
 from allocenv.problems.task.problem import Task
 
-LEARNT = "task_two_stage"  # the shipped weights
-NO_WEIGHTS = f"no weights of {LEARNT} are shipped, so that its side is missing"
+LEARNT = "learnt"  # our policy, by its name among the opponents
 ROUNDS = 5
 SLOW = {"round_cp_sat": 20, "round_genetic": 200, "oracle_search": 20, "lookahead": 20}  # how many missions they play
 BATCHED, SINGLE = 500e3, 100e3  # steps a second
@@ -100,37 +98,20 @@ def _missions(problem: Task, name: str) -> list[Mission]:
     return [mission for _, mission in instance_set(problem, name)]
 
 
-def _learnt(session: Session, problem: Task, missions: Sequence[Mission]) -> "Judged | None":
-    """What the shipped policy reaches, or None where there is none."""
-    shipped = session.learnt(problem)
-    entry = shipped.get(LEARNT)
-    if entry is None:
-        return None
-    solver: Solver = entry.solver
-    found, began = [], time.process_time()
-    for i, mission in enumerate(missions):
-        found.append(solver(problem.holding([mission]), mission, 1e6, np.random.default_rng(i)))
-    spent = time.process_time() - began
-    figures = np.array([-one.objective for one in found])
-    return Judged(LEARNT, "ours", figures, spent, sum(len(one.actions) for one in found), 0)
-
-
-def _compared(session: Session, problem: Task, missions: Sequence[Mission], against: Sequence[Against]) -> Measured:
+def _compared(problem: Task, missions: Sequence[Mission], against: Sequence[Against]) -> Measured:
     """The learnt policy to each opponent, on the missions that both play."""
-    ours = _learnt(session, problem, missions)
-    told, values, passed = [], {}, ours is not None
+    ours = judged(problem, missions, LEARNT)
+    told, values, passed = [], {}, True
     for one in against:
         few = missions[: SLOW.get(one.opponent, len(missions))]
         row = judged(problem, few, one.opponent)
         mean = float(row.figures.mean())
         told.append(f"{one.opponent} {interval(row.figures)} ({len(few)}, {row.ms:.3g} ms a decision)")
         values[one.opponent] = {"figures": row.figures.tolist(), "ms": row.ms}
-        if ours is not None:
-            ratio = float(ours.figures[: len(few)].mean()) / mean
-            told[-1] += f", ours {ratio:.3f} times as much"
-            passed = passed and ratio >= one.factor
-    head = NO_WEIGHTS if ours is None else f"{LEARNT} {interval(ours.figures)}"
-    return Measured(passed, f"{head}; {'; '.join(told)}", values)
+        ratio = float(ours.figures[: len(few)].mean()) / mean
+        told[-1] += f", ours {ratio:.3f} times as much"
+        passed = passed and ratio >= one.factor
+    return Measured(passed, f"{LEARNT} {interval(ours.figures)}; {'; '.join(told)}", values)
 
 
 def rbf(session: Session) -> Measured:
@@ -140,15 +121,13 @@ def rbf(session: Session) -> Measured:
         Against("round_genetic", 1.10), Against("round_cp_sat", 1.10), Against("tuned_patience", 1.0),
         Against("lookahead", 0.0), Against("oracle_search", 0.0), Against("upper_bound", 0.0),
     )  # fmt: skip
-    held_out = _compared(session, problem, _missions(problem, "held_out")[:N_HELD_OUT], against)
+    held_out = _compared(problem, _missions(problem, "held_out")[:N_HELD_OUT], against)
     paper = Task("rbf", "paper")
     published = _missions(paper, "published")
-    ours = _learnt(session, paper, published)
     names = ("round_genetic", "round_cp_sat", "tuned_patience", "oracle_search", "upper_bound")
     others = ", ".join(f"{name} {judged(paper, published, name).figures[0]:.1f}" for name in names)
-    net = float(ours.figures[0]) if ours is not None else float("nan")
-    head = NO_WEIGHTS if ours is None else f"{LEARNT} {net:.1f}"
-    figure = f"held out: {held_out.figure}. Published preset: {head}; {others}"
+    net = float(judged(paper, published, LEARNT).figures[0])
+    figure = f"held out: {held_out.figure}. Published preset: {LEARNT} {net:.1f}; {others}"
     return Measured(held_out.passed and net >= 66, figure, {"held_out": held_out.values, "published": net})
 
 
@@ -161,13 +140,13 @@ def other_presets(session: Session) -> Measured:
     found = {}
     for preset, against in wanted.items():
         problem = Task(preset)
-        found[preset] = _compared(session, problem, _missions(problem, "held_out"), against)
+        found[preset] = _compared(problem, _missions(problem, "held_out"), against)
     almighty = Task("almighty")
     mission = _missions(almighty, "published")
-    ours = _learnt(session, almighty, mission)
+    net = float(judged(almighty, mission, LEARNT).figures[0])
     greedy = float(judged(almighty, mission, "greedy").figures[0])
-    told = f"almighty: {NO_WEIGHTS if ours is None else f'{ours.figures[0]:.0f}'}, greedy {greedy:.0f}"
-    passed = all(one.passed for one in found.values()) and ours is not None and float(ours.figures[0]) >= 35
+    told = f"almighty: {LEARNT} {net:.0f}, greedy {greedy:.0f}"
+    passed = all(one.passed for one in found.values()) and net >= 35
     figure = ". ".join([*(f"{preset}: {one.figure}" for preset, one in found.items()), told])
     return Measured(passed, figure, {preset: one.values for preset, one in found.items()})
 
@@ -176,14 +155,13 @@ def decision_time(session: Session) -> Measured:
     """Bar 7: milliseconds a decision for 60 entities and 5 slots, one mission at a time."""
     problem = Task("rbf")
     missions = _missions(problem, "held_out")[:3]
-    ours = _learnt(session, problem, missions[:1])  # compiles
-    ours = _learnt(session, problem, missions) if ours is not None else None
+    judged(problem, missions[:1], LEARNT)  # compiles
+    ours = judged(problem, missions, LEARNT).ms
     names = ("tuned_patience", "round_auction", "round_hungarian", "round_annealing", "round_genetic_small",
              "round_genetic", "round_cp_sat", "lookahead")  # fmt: skip
     times = {name: judged(problem, missions[:1], name).ms for name in names if name in opponents_of(problem)}
-    head = NO_WEIGHTS if ours is None else f"{LEARNT} {ours.ms:.2f} ms an action"
-    figure = f"{head}; {', '.join(f'{name} {ms:.3g} ms' for name, ms in times.items())}"
-    return Measured(ours is not None and ours.ms <= DECISION_MS, figure, {"opponents": times})
+    figure = f"{LEARNT} {ours:.2f} ms; {', '.join(f'{name} {ms:.3g} ms' for name, ms in times.items())}"
+    return Measured(ours <= DECISION_MS, figure, {"learnt": ours, "opponents": times})
 
 
 def consistency(session: Session) -> Measured:

@@ -22,6 +22,8 @@ from allocenv.problems.task.rounds.policy import ALLOCATORS, RoundPolicy
 from allocenv.problems.task.rules import EVENTS
 from allocenv.problems.task.search.lookahead import Lookahead
 from allocenv.problems.task.search.whole_episode import VARIATIONS, search
+from allocenv.problems.task.teams.numbers import shipped
+from allocenv.problems.task.teams.policy import LearntPolicy
 
 
 class Played(NamedTuple):
@@ -76,6 +78,10 @@ def _patience(problem: Task, missions: Sequence[Mission], seed: int, seconds: fl
     return _rule(tuned_patience(Task(problem.preset)), problem, missions, seed, seconds)
 
 
+def _learnt(problem: Task, missions: Sequence[Mission], seed: int, seconds: float) -> Played:
+    return play_policy(problem, missions, LearntPolicy(shipped(problem.preset)), lambda: -1)
+
+
 def _rounds(name: str, problem: Task, missions: Sequence[Mission], seed: int, seconds: float) -> Played:
     policy = RoundPolicy(ALLOCATORS[name], np.random.default_rng(seed))
     return play_policy(problem, missions, policy, lambda: policy.decided)
@@ -124,6 +130,7 @@ _SOURCE = {
 TEAM_OPPONENTS: dict[str, Opponent] = {
     **{name: Opponent(_SOURCE[name], partial(_rule, rule), True) for name, rule in RULES.items()},
     "tuned_patience": Opponent("patience, chosen on the training missions", _patience, True),
+    "learnt": Opponent("ours: when to wait and whom to keep free, learnt on generated missions", _learnt, True),
     **{
         name: Opponent(_SOURCE[name], partial(_rounds, name), name in ("round_auction", "round_hungarian"))
         for name in ALLOCATORS
