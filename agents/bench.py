@@ -13,6 +13,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from allocenv.agents.games import Play, shipped_player
 from allocenv.agents.solvers import learnt_solver, shipped_solvers
 from allocenv.core.bench import Bar, Measured
 from allocenv.core.console import report_console
@@ -37,6 +38,9 @@ class BenchSession:
         if self._shipped is None:
             self._shipped = shipped_solvers(self.problem_name, problem)
         return self._shipped
+
+    def player(self, name: str) -> Play:
+        return shipped_player(name)
 
     def vector_env(self, problem: Problem, n: int) -> AllocVectorEnv:
         return AllocVectorEnv(problem, n)

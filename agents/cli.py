@@ -148,7 +148,7 @@ def _offer_converters(context: typer.Context) -> None:
 
 @exports.command(name="weights")
 def export_weights(
-    run: Annotated[Path, typer.Argument(help="A run folder of a two-stage agent.")],
+    run: Annotated[Path, typer.Argument(help="A run folder of a two-stage agent or of a player of a game.")],
     name: Annotated[str, typer.Option(help="Of the weights and their card, such as vm_two_stage.")],
     out: Annotated[Path, typer.Option(help="Folder.")] = Path("agents/pretrained"),
     which: Annotated[str, typer.Option(help="Checkpoint: best, last, or its name.")] = "best",

@@ -1,9 +1,9 @@
 """PPO on a game, an environment beside a problem's own one: how it is trained, judged, shipped and played.
 
-    agent = "game_ppo"
-    [agent_params]
-    game = "RolloutBudgetTuned-v0"       # one of `problems.GAMES`
-    start = [-0.2, 0.6, -1.0, 0.6, 1.0]  # the action before any training
+agent = "game_ppo"
+[agent_params]
+game = "RolloutBudgetTuned-v0"       # one of `problems.GAMES`
+start = [-0.2, 0.6, -1.0, 0.6, 1.0]  # the action before any training
 """
 
 from collections.abc import Callable, Mapping

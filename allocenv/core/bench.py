@@ -15,6 +15,9 @@ class Session(Protocol):
     def learnt(self, problem: Problem) -> Mapping[str, Entry]:
         """The shipped policies that plan for the problem."""
 
+    def player(self, name: str) -> Callable[[Any], Any]:
+        """A shipped player of a game: observations [B, ...] -> actions [B, A]."""
+
     def vector_env(self, problem: Problem, n: int) -> Any:
         """A Gymnasium vector environment of n instances of the problem, on one thread."""
 
