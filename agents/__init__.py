@@ -9,6 +9,7 @@ AGENTS: dict[str, str] = {
     "two_stage": "allocenv.agents.two_stage.agent:TwoStageAgent",
     "maskable_ppo": "allocenv.agents.sb3:MaskablePPOAgent",
     "dqn": "allocenv.agents.sb3:DQNAgent",
+    "game_ppo": "allocenv.agents.games:GamePPOAgent",
     "qr_dqn": "allocenv.agents.sb3:QRDQNAgent",
     "evolution": "allocenv.agents.evolution.agent:EvolutionAgent",
 }

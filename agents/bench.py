@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from allocenv.agents.constructive.files import load_scorer
+from allocenv.agents.games import Play, shipped_player
 from allocenv.agents.pretrained import FOLDER
 from allocenv.agents.solvers import learnt_solver, shipped_solvers
 from allocenv.core.bench import Bar, Measured
@@ -43,6 +44,9 @@ class BenchSession:
 
     def scorer(self, name: str) -> Scorer:
         return load_scorer(FOLDER / f"{name}.safetensors")
+
+    def player(self, name: str) -> Play:
+        return shipped_player(name)
 
     def vector_env(self, problem: Problem, n: int) -> AllocVectorEnv:
         return AllocVectorEnv(problem, n)

@@ -47,11 +47,17 @@ def train(
 
     overrides = list(set_ or []) + ([f"seed={seed}"] if seed is not None else [])
     settings = RunConfig.load(config, overrides)
-    problem = settings.make_problem()
-    problem.warm_up()  # or the opponents would pay for compiling
-    held_out = HeldOut(problem)
-    lines = opponents(held_out, {"greedy": 1.0, "annealing": 0.1, "exact": 5.0})
-    result = run_training(settings, settings.folder(out), progress, resume, held_out, lines)
+    judge: Any
+    if settings.agent == "game_ppo":
+        from allocenv.agents.games import HeldOutGame
+
+        judge, lines = HeldOutGame(settings), {}
+    else:
+        problem = settings.make_problem()
+        problem.warm_up()  # or the opponents would pay for compiling
+        judge = HeldOut(problem)
+        lines = opponents(judge, {"greedy": 1.0, "annealing": 0.1, "exact": 5.0})
+    result = run_training(settings, settings.folder(out), progress, resume, judge, lines)
     typer.echo(f"{'Finished' if result.finished else 'Stopped'}: {result.folder} (best: {result.best or result.last})")
     if not result.finished:
         raise typer.Exit(130)
@@ -142,7 +148,7 @@ def _offer_converters(context: typer.Context) -> None:
 
 @exports.command(name="weights")
 def export_weights(
-    run: Annotated[Path, typer.Argument(help="A run folder of a two-stage agent.")],
+    run: Annotated[Path, typer.Argument(help="A run folder of a two-stage agent or of a player of a game.")],
     name: Annotated[str, typer.Option(help="Of the weights and their card, such as vm_two_stage.")],
     out: Annotated[Path, typer.Option(help="Folder.")] = Path("agents/pretrained"),
     which: Annotated[str, typer.Option(help="Checkpoint: best, last, or its name.")] = "best",

@@ -134,7 +134,7 @@ class SB3Agent:
         train = config.train
         set_random_seed(config.seed)  # networks made in policy_arguments are drawn from it
         self.config, self.problem = config, problem
-        self.env = make_sb3(problem, train.n_envs, config.seed, self.sequential, train.env_threads)
+        self.env = self.make_env()
         self.model: Any = self.algorithm(
             self.policy_class,
             self.env,
@@ -151,6 +151,11 @@ class SB3Agent:
     def sequential(self) -> bool:
         """Whether the pair is chosen in two steps of the environment."""
         return False
+
+    def make_env(self) -> Any:
+        """What it learns on: a VecEnv with `state_dict`, `load_state_dict` and `observe`."""
+        train = self.config.train
+        return make_sb3(self.problem, train.n_envs, self.config.seed, self.sequential, train.env_threads)
 
     def arguments(self) -> dict[str, Any]:
         """What the algorithm is called with: the learning rate and those of Params that it knows."""

@@ -19,6 +19,9 @@ class Session(Protocol):
     def scorer(self, name: str) -> Scorer:
         """The shipped scorer of candidates of this name."""
 
+    def player(self, name: str) -> Callable[[Any], Any]:
+        """A shipped player of a game: observations [B, ...] -> actions [B, A]."""
+
     def vector_env(self, problem: Problem, n: int) -> Any:
         """A Gymnasium vector environment of n instances of the problem, on one thread."""
 

@@ -13,6 +13,7 @@ from allocenv.core.bench import Bar, Measured, Session
 from allocenv.problems.budget.allocation import allocate
 from allocenv.problems.budget.allocator import Allocator
 from allocenv.problems.budget.evaluation import rates_of
+from allocenv.problems.budget.learning_bars import BARS as LEARNING_BARS
 from allocenv.problems.budget.replay import interval, replay
 from allocenv.problems.budget.rules.published_knapsack import solve_as_published
 from allocenv.problems.budget.values import VALUES, beta
@@ -176,5 +177,6 @@ BARS = (
         "allocate <= 1 ms at 256", speeds),
     Bar("3", "replay of the real run, 8 a prompt: >= 80 % of the uniform-oracle gap, effective rollouts >= 0.75, "
         "effective prompts not below uniform, more hard prompts solved (goal: >= 90 %)", real_run),
+    *LEARNING_BARS,
     Bar("8", "a killed trainer resumes the allocator's state bit by bit; mistakes are clear errors", resume_and_errors),
 )  # fmt: skip
