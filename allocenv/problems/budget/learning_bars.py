@@ -97,7 +97,7 @@ def test_time(session: Session) -> Measured:
 
 
 def steps_per_second(session: Session) -> Measured:
-    """Bar 7: learners with a pool of the real run's size, equal groups; the best of some rounds."""
+    """Bar 7: learners with a pool of the real run's size, equal groups; best of some rounds, by CPU time."""
     s = empty_learners(ROWS, 1209, BATCH)
     for b in range(ROWS):
         enroll(REAL_RUN, s, b, draw_pupil(np.random.default_rng([7, b]), 1209, Kind(0.5, 60.0, False)))
