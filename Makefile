@@ -16,7 +16,7 @@ $(MARK): requirements.txt pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
-	$(BIN)/allocenv warm
+	$(BIN)/allocenv warm vm
 	touch $(MARK)
 
 demo: setup  ## train briefly, compare, plan; on $$ALLOCENV_DATA where set, else on made-up clusters
@@ -34,6 +34,8 @@ check: setup  ## ruff, mypy, import contracts
 bench: setup  ## measure every bar of every problem (hours, on an idle machine)
 	$(BIN)/allocenv bench vm
 	$(BIN)/allocenv bench storage
+	$(BIN)/allocenv bench task
+	$(BIN)/allocenv bench budget
 
 clean:  ## remove the environment and what was built
 	rm -rf $(VENV) build dist *.egg-info out runs

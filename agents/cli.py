@@ -77,11 +77,14 @@ def bench(
 
 
 @app.command()
-def warm() -> None:
-    """Compile all kernels, about a minute; later starts find them on disk."""
+def warm(
+    problems: Annotated[list[str] | None, typer.Argument(help="Of these problems; see `allocenv list`. [all]")] = None,
+) -> None:
+    """Compile kernels, about a minute a problem; later starts find them on disk."""
     from allocenv.problems import PROBLEMS
 
-    for name, problem in PROBLEMS.items():
+    for name in problems or list(REGISTRY):
+        problem = PROBLEMS.find(name)
         typer.echo(f"{name}: compiling, once on this machine ...")
         problem().warm_up()
 
