@@ -92,8 +92,10 @@ def _refuse(name: str) -> NoReturn:
 
 def _check_columns(source: str, line: int, names: list[str]) -> None:
     for name in names:
-        if name not in FIELDS or names.count(name) > 1:
-            raise InputError(source, f"line {line}, column", name, f"each of {', '.join(FIELDS)} at most once")
+        if name not in FIELDS:
+            raise InputError(source, f"line {line}, column", name, f"one of {', '.join(FIELDS)}")
+        if names.count(name) > 1:
+            raise InputError(source, f"line {line}, column", name, "each column once")
     for name in NEEDED:
         if name not in names:
             raise InputError(source, f"line {line}, field {name}", "nothing", "this field to be there")
