@@ -15,7 +15,7 @@ import numpy as np
 from allocenv.core.arrays import FloatArray, IntArray
 from allocenv.core.batch import Batch
 from allocenv.core.policy import Policy
-from allocenv.core.replay import replay
+from allocenv.core.replay import better, replay
 from allocenv.core.solver import Entry, Solution, never
 from allocenv.problems.task.bound import upper_bound
 from allocenv.problems.task.heuristics import PATIENCES, ROUTING_RULES, RULES, Rule, TeamPolicy
@@ -79,10 +79,7 @@ def _solver(name: str, plan: Plan) -> Any:
     ) -> Solution:
         began = perf_counter()
         actions = plan(problem, instance, seconds, rng, lambda: stop() or perf_counter() - began > seconds)
-        cost = float(replay(problem, instance, actions).costs[-1])
-        if start is not None and start.objective <= cost:
-            return start
-        return Solution(actions, cost, found_by=name, seconds=perf_counter() - began)
+        return better(problem, instance, actions, name, began, start)
 
     return solve
 
