@@ -1,12 +1,12 @@
 """What a sequence of actions leads to, as the environment itself sees it."""
 
-from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
 
 from allocenv.core.arrays import Array, BoolArray, FloatArray, IntArray
 from allocenv.core.batch import Batch
+from allocenv.core.clock import perf_counter
 from allocenv.core.problem import Instance, Problem
 from allocenv.core.solver import Solution
 

@@ -5,13 +5,13 @@ A plan knows the window's future, so the best of the rules is chosen in hindsigh
 
 from collections.abc import Callable
 from functools import cache
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from allocenv.core.arrays import FloatArray, IntArray
 from allocenv.core.batch import Batch
+from allocenv.core.clock import perf_counter
 from allocenv.core.problem import Observation
 from allocenv.core.replay import better, replay
 from allocenv.core.solver import Entry, Solution, never

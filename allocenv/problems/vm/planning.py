@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from allocenv.core.arrays import FloatArray, IntArray
+from allocenv.core.clock import perf_counter
 from allocenv.core.replay import better, replay
 from allocenv.core.solver import Entry, Solution, Solver, never
 from allocenv.problems.vm.baselines.beam import beam

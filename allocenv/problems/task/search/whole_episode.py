@@ -6,13 +6,13 @@ a genetic algorithm on the same numbers and annealing chains (Kirkpatrick et al.
 """
 
 from collections.abc import Callable
-from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from allocenv.core.arrays import Array, IntArray
 from allocenv.core.batch import Batch
+from allocenv.core.clock import perf_counter
 from allocenv.core.solver import never
 from allocenv.core.state_dict import copy_arrays, load_arrays
 from allocenv.problems.task.dynamics import State
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from allocenv.problems.task.problem import Task
 
 ROWS = 128
+GENERATION_SECONDS = 0.05  # of that many candidates
 SPREAD_LIMIT, SPREAD_PRICE = 0.3, 0.3  # of the logarithms, at the start
 
 
@@ -189,7 +190,7 @@ def search(
     spread = np.concatenate([np.full(mission.n_entities, SPREAD_PRICE), np.full(mission.n_tasks, SPREAD_LIMIT)])
     varied = VARIATIONS[variation](spread, rng)
     while not stop():
-        spent = (perf_counter() - began) / seconds if most is None else play.episodes / most
+        spent = (perf_counter(GENERATION_SECONDS) - began) / seconds if most is None else play.episodes / most
         if spent >= 1.0:
             break
         candidates = varied.ask()
