@@ -22,8 +22,8 @@ from allocenv.core.console import report_console
 from allocenv.core.construction import Scorer
 from allocenv.core.files import write_atomically
 from allocenv.core.problem import Problem
+from allocenv.core.provenance import machine
 from allocenv.core.solver import Entry
-from allocenv.evaluate.contest import machine
 from allocenv.problems import PROBLEMS, REGISTRY
 from allocenv.wrappers.vector import AllocVectorEnv
 
