@@ -69,11 +69,14 @@ def bench(
     problem: Annotated[str, typer.Argument(help="A problem; see `allocenv list`.")],
     bar: Annotated[list[str] | None, typer.Option(help="Only this bar. Repeatable.")] = None,
     out: Annotated[Path, typer.Option(help="Where the figures are written.")] = Path("out/bench"),
+    against: Annotated[
+        Path | None, typer.Option(help="An earlier PROBLEM.json: tell what moved, as ratios, and which bars were lost.")
+    ] = None,
 ) -> None:
     """Measure what the problem promises; exit status 1 where a bar is missed. Run it on an idle machine."""
     from allocenv.agents.bench import run_bench
 
-    if not run_bench(problem, bar or [], out):
+    if not run_bench(problem, bar or [], out, against):
         raise typer.Exit(1)
 
 

@@ -22,6 +22,8 @@ def run_comparison(
     """
     chapters, curves = [], []
     for folder in folders:
+        if not folder.exists():
+            raise ValueError(f"Expected a folder with {FILE} or a run folder, got {folder}, which is not there.")
         if (folder / "config.toml").is_file():
             name, points, marks = learning_curves(folder)
             curves.append(Curve(name, points, marks))

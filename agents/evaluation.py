@@ -16,7 +16,7 @@ from allocenv.core.problem import Instance, Problem
 from allocenv.core.provenance import provenance
 from allocenv.core.solver import Entry, Solver
 from allocenv.evaluate.contest import Entrant, PolicySolver, Row, contest, within
-from allocenv.evaluate.honesty import ORACLE, TRAINED_ON_THESE, trained_on, warnings_of
+from allocenv.evaluate.honesty import ORACLE, TRAINED_ON_THESE, HiddenFuture, trained_on, warnings_of
 from allocenv.evaluate.pictures import draw_plan
 from allocenv.evaluate.results import Results, write_results
 from allocenv.evaluate.table import markdown_table, terminal_table
@@ -158,8 +158,8 @@ def _trained_on_these(
 def _solvers(problem_name: str, problem: Problem, wishes: Wishes) -> dict[str, tuple[Solver, str]]:
     """Name -> solver and kind: the problem's own, the planner, shipped and trained agents."""
     shipped = shipped_solvers(problem_name, problem)
-    knows = any(name.startswith(ORACLE) and entry.part != "none" for name, entry in problem.solvers.items())
-    planner = f"{ORACLE}planner" if knows else "planner"  # it is as wise as its members
+    # Where something is hidden, the planner is wise in hindsight: it keeps the best of what it tried.
+    planner = f"{ORACLE}planner" if isinstance(problem, HiddenFuture) else "planner"
     entries = {
         "random": Entry(PolicySolver(HEURISTICS["random"]), "none"),
         **problem.solvers,
