@@ -137,6 +137,24 @@ def curve(
     typer.echo(f"Written: {out}")
 
 
+@app.command()
+def watch(
+    what: Annotated[str, typer.Argument(help="A run folder, or a problem.")],
+    solver: Annotated[str, typer.Option(help="Of the problem, where no run is given.")] = "greedy",
+    instances: Annotated[str, typer.Option(help="The set whose first instance is shown.")] = "default",
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value over the problem's parameters.")] = None,
+    frames: Annotated[int, typer.Option(min=2, max=2000, help="At most so many pictures.")] = 60,
+    fps: Annotated[float, typer.Option(min=0.1, max=50, help="Pictures a second.")] = 4.0,
+    seconds: Annotated[float, typer.Option(min=0.001, help="Work a solver may do.")] = 1.0,
+    out: Annotated[Path, typer.Option(help="A GIF file.")] = Path("out/episode.gif"),
+) -> None:
+    """Draw an episode as an animation."""
+    from allocenv.agents.watch import watch as draw
+
+    typer.echo(draw(what, solver, instances, tuple(set_ or []), frames, fps, seconds, out))
+    typer.echo(f"Written: {out}")
+
+
 exports = typer.Typer(help="Write learnt policies for use elsewhere.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(exports, name="export")
 

@@ -221,6 +221,20 @@ def test_options_of_the_comparison_on_instances_mean_that_one_in_every_problem(c
         assert f"{problem}, default: 1 instances" in out
 
 
+def test_watch_draws_an_episode(cli, fails, tmp_path):
+    from PIL import Image
+
+    small = ("--set", "n_pms=12", "--set", "max_moves=5")
+    status, out, _ = cli("watch", "vm", *small, "--out", "episode.gif", "--frames", 4)
+    assert status == 0
+    assert "default-0, greedy:" in out
+    with Image.open(tmp_path / "episode.gif") as film:
+        assert 2 <= film.n_frames <= 4
+        assert min(film.size) > 100
+    assert "--out: expected a file that ends in .gif" in fails("watch", "vm", "--out", "x.png")
+    assert "--solver: expected one of" in fails("watch", "vm", *small, "--solver", "who")
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
