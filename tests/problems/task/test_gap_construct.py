@@ -1,5 +1,6 @@
 """Generalised assignment as decisions: legality, ejection, features, rollouts."""
 
+import gap_reference
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from allocenv.problems.task.gap.construct import (
 )
 from allocenv.problems.task.gap.generator import generate
 from allocenv.problems.task.gap.instance import GAP
+from allocenv.problems.task.gap.lagrangian import capacity_prices
 from allocenv.problems.task.scorer import checked_weights, n_weights, score
 
 
@@ -77,6 +79,33 @@ def test_illegal_decisions_are_refused(action):
     step(task, state, [[0, 0]])  # now job 0 has an agent, and agent 0 no room for job 1
     with pytest.raises(ValueError, match="Expected"):
         step(task, state, [action])
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(["C", "D", "orlib"]))
+def test_features_are_those_of_the_slow_twin(seed, kind):
+    rng = np.random.default_rng(seed)
+    problem = generate(kind, int(rng.integers(2, 5)), int(rng.integers(4, 12)), rng)
+    if len(problem.impossible_jobs):
+        return
+    prices = capacity_prices(problem)
+    task, decisions = task_of(problem, prices), []
+    state = begin(task, 1, 0)
+    for _ in range(rng.integers(problem.n_jobs)):
+        pairs, _ = score_features(task, state)
+        waiting = state.agent_of[0] == UNASSIGNED
+        if not legal(task, state)[0, waiting].any(1).all():
+            return  # the twin knows no ejection
+        decisions.append(tuple(pairs[rng.integers(len(pairs))].tolist()))
+        step(task, state, [decisions[-1]])
+    if not legal(task, state)[0, state.agent_of[0] == UNASSIGNED].any(1).all():
+        return
+    pairs, features = score_features(task, state)
+    numbers = (problem.minimised.tolist(), problem.weight.tolist(), problem.capacity.tolist())
+    expected = gap_reference.features(*numbers, prices.capacity.tolist(), decisions)
+    assert [tuple(pair) for pair in pairs.tolist()] == sorted(expected)
+    for pair, row in zip(pairs.tolist(), features, strict=True):
+        assert row == pytest.approx(expected[tuple(pair)], abs=1e-6)
 
 
 def test_features_tell_cost_regret_and_weight():

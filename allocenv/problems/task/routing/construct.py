@@ -380,8 +380,7 @@ def _same_team(s, b, f):
 def _starts_later(x, s, b, f, task, end, rule):
     """What becomes of the other open tasks once the team of this one is bound until its end.
 
-    Returns how much later they can start, mean; the earliest start among them; and when all could be done and home.
-    A task starts when enough robots of each skill are there: exact where no robot has two skills.
+    Returns how much later they can start, mean; the earliest start among them; and when all could be done and home.    A task starts when enough robots of each skill are there.
     """
     total, following, done, others = 0.0, np.inf, 0.0, 0
     for k in range(x.need.shape[1]):
