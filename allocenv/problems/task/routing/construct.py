@@ -339,7 +339,7 @@ def _weigh_skills(x, s, b, unit):
 
 @kernel
 def _way_home(x, s, b, robot, k, left):
-    """Part of the mean way home from the `left` open tasks that need the skill; without any, the way from where it is."""
+    """Part of the mean way home from the `left` open tasks that need the skill; without any, from where it is."""
     n = x.need.shape[0]
     if left == 0:
         return x.travel[n + robot, s.place[b, robot]] if s.place[b, robot] < n else 0.0
@@ -380,7 +380,8 @@ def _same_team(s, b, f):
 def _starts_later(x, s, b, f, task, end, rule):
     """What becomes of the other open tasks once the team of this one is bound until its end.
 
-    Returns how much later they can start, mean; the earliest start among them; and when all could be done and home.    A task starts when enough robots of each skill are there.
+    Returns how much later they can start, mean; the earliest start among them; and when all could be done and home.
+    A task starts when enough robots of each skill are there.
     """
     total, following, done, others = 0.0, np.inf, 0.0, 0
     for k in range(x.need.shape[1]):
