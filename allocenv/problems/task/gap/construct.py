@@ -51,8 +51,8 @@ NEGLIGIBLE = 6.0  # temperatures above the cheapest agent from which on an agent
 FIRST_STEPS, STEPS = 40, 2  # of the prices, before the first decision and after each
 DAMPING, LONGEST_STEP = 0.7, 0.5  # of a step of a price; the latter in spreads a mean weight
 MOST_PRICE = 10.0  # in spreads a mean weight
-REPAIR_TRIES = 300  # of local search a job, for the best trajectories
-LONGER = (10, 100)  # times as many while nothing is feasible
+REPAIR_TRIES = 2000  # of local search a job, for the best trajectories
+ROOM_TRIES = (300, 3000, 30_000)  # of local search a job that is only to keep the capacities, one after the other
 
 
 class Task(NamedTuple):
@@ -202,12 +202,12 @@ def rollout(
     best = _found(problem, state.agent_of[order[0]], samples)
     n_repaired = repaired if best.feasible else max(repaired, 1)
     distinct = list(dict.fromkeys(state.agent_of[b].tobytes() for b in order))[:n_repaired]
-    tries = REPAIR_TRIES * problem.n_jobs
+    tries = (REPAIR_TRIES if repaired else ROOM_TRIES[0]) * problem.n_jobs
     for k, row in enumerate(distinct):
         found = search(problem, 60.0, seed + k, np.frombuffer(row, np.int64), tries, prices)
         best = _better(problem, best, found)
-    for longer in () if best.feasible else LONGER:
-        best = search(problem, 60.0, seed + longer, best.agent_of, longer * tries, prices)
+    for longer in () if best.feasible else ROOM_TRIES[1:]:
+        best = search(problem, 60.0, seed + longer, best.agent_of, longer * problem.n_jobs, prices)
         if best.feasible:
             break
     return best
