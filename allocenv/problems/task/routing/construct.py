@@ -82,6 +82,7 @@ class State(NamedTuple):
     arrival: Array  # [B, R] float64
     member: BoolArray  # [B, R]
     lacks: LongArray  # [B, K]
+    reach: Array  # [B, T, R] float64  when each robot could be at an open task
     way: Array  # [B, T, 2] float64  from each open task to the nearest other one, and to all, mean
     open: Array  # [B, T, 3] float64  of open tasks: earliest start; duration and way home; delay by others
     skill: Array  # [B, K, 4] float64  robots that have it; its end, by estimate; how critical it is; work left
@@ -107,6 +108,7 @@ def begin(layout: Layout, n: int, seed: int) -> State:
         arrival=np.zeros((n, r)),
         member=np.zeros((n, r), np.bool_),
         lacks=np.zeros((n, n_skills), np.int64),
+        reach=np.zeros((n, n_tasks, r)),
         way=np.zeros((n, n_tasks, 2)),
         open=np.zeros((n, n_tasks, 3)),
         skill=np.zeros((n, n_skills, 4)),
@@ -223,6 +225,7 @@ def describe(x, s, b, unit):
         if not s.done[b, task]:
             start, home = choose(x, f, task, EARLIEST), 0.0
             for r in range(n_robots):
+                s.reach[b, task, r] = f.arrival[r]
                 if f.member[r]:
                     home = max(home, x.travel[n + r, task])
             s.open[b, task, 0] = start
@@ -394,10 +397,10 @@ def _starts_later(x, s, b, f, task, end, rule):
         start = s.open[b, other, 0]
         missed = False  # whether one of the team would have been there by the earliest start
         for r in range(f.ready.size):
-            missed = missed or (f.member[r] and f.ready[r] + x.travel[f.place[r], other] <= start)
+            missed = missed or (f.member[r] and s.reach[b, other, r] <= start)
         for k in range(x.need.shape[1]):
             if missed and x.need[other, k] > 0 and s.bound[b, k]:
-                start = max(start, _covered(x, f, task, other, k, end))
+                start = max(start, _covered(x, s, b, f, task, other, k, end))
         later = start - s.open[b, other, 0]
         if rule == EARLIEST:
             s.open[b, other, 2] += later
@@ -409,17 +412,14 @@ def _starts_later(x, s, b, f, task, end, rule):
 
 
 @kernel
-def _covered(x, f, task, other, k, end):
+def _covered(x, s, b, f, task, other, k, end):
     """When enough robots with the skill are at the other task, those of the team after the end of theirs."""
-    left, now = x.need[other, k], -np.inf
+    left, now, then = x.need[other, k], -np.inf, end + x.travel[task, other]
     while left > 0:
         nearest, there = np.inf, 0
         for r in range(f.ready.size):
             if x.ability[r, k] > 0:
-                if f.member[r]:
-                    arrival = end + x.travel[task, other]
-                else:
-                    arrival = f.ready[r] + x.travel[f.place[r], other]
+                arrival = then if f.member[r] else s.reach[b, other, r]
                 if arrival > now and arrival < nearest:
                     nearest, there = arrival, x.ability[r, k]
                 elif arrival == nearest:
