@@ -20,7 +20,8 @@ from allocenv.core.files import read_text, write_atomically
 from allocenv.core.provenance import provenance
 
 AGENT = "constructive"  # in cards
-_FREE = ("checkpoint_every", "validation", "temperatures")  # what a resumed training may change: nothing learns from it
+# what a resumed training may change: nothing learns from it
+_FREE = ("checkpoint_every", "validation", "temperatures", "benchmark")
 _ARRAYS = ("weights", "first", "second")
 
 
