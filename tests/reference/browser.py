@@ -20,17 +20,22 @@ class Seen(NamedTuple):
     errors: list[str]  # lines of the console
 
 
-def browse(page: Path, script: str, dark: bool = False) -> Seen:
-    """Open the page; the script calls `tell({...})` once. Skips where there is no browser."""
+def _headless(folder: Path) -> list[str]:
+    """The browser without a window, its profile in the folder. Skips where there is none."""
     browser = next((found for name in BROWSERS if (found := shutil.which(name))), None)
     if browser is None:
         pytest.skip(f"needs a browser: {', '.join(BROWSERS)}")
+    profile = f"--user-data-dir={folder / 'profile'}"
+    return [browser, "--headless", "--no-sandbox", "--disable-gpu", "--window-size=1280,900", profile]
+
+
+def browse(page: Path, script: str, dark: bool = False) -> Seen:
+    """Open the page; the script calls `tell({...})` once. Skips where there is no browser."""
     tell = "const tell = (what) => { document.title = 'TOLD' + JSON.stringify(what); };"
     changed = page.with_name(f"browsed-{page.name}")
     changed.write_text(page.read_text().replace("</body>", f"<script>{tell}{script}</script></body>"))
     command = [
-        browser, "--headless", "--no-sandbox", "--disable-gpu", "--enable-logging=stderr", "--window-size=1280,900",
-        f"--user-data-dir={page.parent / 'profile'}", "--virtual-time-budget=30000", "--dump-dom",
+        *_headless(page.parent), "--enable-logging=stderr", "--virtual-time-budget=30000", "--dump-dom",
         *(["--blink-settings=preferredColorScheme=0"] if dark else []), changed.as_uri(),
     ]  # fmt: skip
     done = subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True)
@@ -38,3 +43,9 @@ def browse(page: Path, script: str, dark: bool = False) -> Seen:
     errors = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
     assert title, f"the script told nothing: {errors or done.stderr[-500:]}"
     return Seen(json.loads(unescape(title)), errors)
+
+
+def visit(address: str, folder: Path, milliseconds: int = 20_000) -> str:
+    """The text of a page of a server once its scripts have run."""
+    command = [*_headless(folder), f"--virtual-time-budget={milliseconds}", "--dump-dom", address]
+    return subprocess.run(command, capture_output=True, text=True, timeout=SECONDS, check=True).stdout
