@@ -12,6 +12,7 @@ from allocenv.agents.pretrained import cards
 from allocenv.core.console import report_console
 from allocenv.core.data import data_folder
 from allocenv.problems import PROBLEMS, REGISTRY
+from allocenv.wrappers.page import environment_page
 
 
 def print_all() -> None:
@@ -28,11 +29,10 @@ def print_all() -> None:
 
 
 def print_problem(name: str) -> None:
-    """One problem: its documentation, sizes, solvers and instance sets."""
+    """One problem: the page of its environment, its solvers and instance sets."""
     problem = PROBLEMS.find(name)()
     console = report_console()
-    console.print(getdoc(type(problem)) or "", soft_wrap=True)
-    console.print(f"\nSizes by default: {problem.sizes}")
+    console.print(environment_page(name), soft_wrap=True, markup=False, highlight=False)
     console.print(f"Solvers: {', '.join(f'{n} ({entry.part})' for n, entry in problem.solvers.items())}")
     table = Table("instance set", "what it holds", title="Instance sets")
     for set_name, text in import_module(f"{REGISTRY[name].package}.instance_sets").INSTANCE_SETS.items():

@@ -32,10 +32,17 @@ MOST_LEVEL = 1000
 class Budget:
     """Rollouts for the prompts of a training step, a chunk at a time, and outcomes seen in between.
 
-    An action is (prompt of the batch, pool * levels + level): raise the prompt to that many rollouts. The last
-    slot stops (placement 0): what is left is spread evenly and the learner makes its update. Rewards: points of
-    mean success rate gained by the update. The learner is simulated (`learner/dynamics.py`), fitted to a real
-    GRPO run; how far it learns directly and how noisy its steps are is drawn for each episode and hidden.
+    The learner is simulated (`learner/dynamics.py`), fitted to a real GRPO run.
+
+    Action: (prompt of the batch, pool * levels + level): raise the prompt to that many rollouts. The last slot stops
+        (placement 0): what is left is spread evenly and the learner makes its update.
+
+    Rewards: points of mean success rate gained by the update.
+
+    Start: a learner somewhere in its training; how far it learns directly and how noisy its steps are is drawn for
+        each episode and hidden.
+
+    End: truncated after `updates` updates.
 
     Args:
         prompts: P, of the pool that the learner trains on.

@@ -39,10 +39,16 @@ class Stage(NamedTuple):
 class Storage:
     """Hybrid storage: which device serves a request, which pages move between devices.
 
-    An action is (slot, device). `placement`: one slot, the next request. `migration`: slot 0 (with the last
-    device) serves the next `stride` requests where their pages are, the other slots migrate a candidate page.
-    `joint`: slot 0 is the next request, the other slots are candidates. An illegal action serves nothing, takes
-    a step and is penalised. An episode is a window of a trace, warmed up by LRU.
+    Action: (slot, device). `placement`: one slot, the next request. `migration`: slot 0 (with the last device)
+        serves the next `stride` requests where their pages are, the other slots migrate a candidate page. `joint`:
+        slot 0 is the next request, the other slots are candidates. An illegal action serves nothing, takes a step
+        and is penalised.
+
+    Rewards: minus the latency, or as the papers have them: see `reward`.
+
+    Start: a window of a trace, after LRU has served the `warm` requests before it.
+
+    End: truncated once all requests of the window are served.
 
     Args:
         mode: `placement`, `migration` or `joint`; see `episode.py`.

@@ -42,11 +42,17 @@ class Episode(NamedTuple):
 class Task:
     """Multi-entity task allocation: which entities form which team, for which task, and when it pays to wait.
 
-    An action is (entity, task slot): the free entity joins the team that forms for it. The slot after the last
-    entity is nobody: (nobody, task slot) gives the forming team up, (nobody, last placement) waits until something
-    happens. A team leaves once its abilities cover the need; value less cost is earned when the task is done
-    (routing presets: an entity leaves at once, and what counts is the time until the last one is home).
-    Rewards are in units of the mission's mean value of a task (routing: of its mean work and travel).
+    Action: (entity, task slot): the free entity joins the team that forms for it. The slot after the last entity
+        is nobody: (nobody, task slot) gives the forming team up, (nobody, last placement) waits until something
+        happens. A team leaves once its abilities cover the need.
+
+    Rewards: value less cost when a task is done, in units of the mission's mean value of a task (routing presets:
+        an entity leaves at once, and what counts is the time until the last one is home, in units of mean work and
+        travel).
+
+    Start: all entities free where the mission has them; the first tasks in their slots, others arrive.
+
+    End: truncated at the `horizon`, when no task is left, or after `step_limit` actions.
 
     Args:
         preset: rbf, material, electric, almighty, dcmrta or heteromrta: rules, and sizes by default.

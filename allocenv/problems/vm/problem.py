@@ -26,8 +26,14 @@ MAX_PMS = 100_000  # of made-up clusters
 class VM:
     """VM rescheduling: at most `max_moves` migrations, so that free cores come in usable chunks.
 
-    An action is (VM, machine * variants + variant); the last slot stops (placement 0). Rewards count chunks
-    won (1 = one chunk of the objective's most valuable term), less `move_price` times the VM's cost.
+    Action: (VM, machine * variants + variant): the VM migrates there, to that NUMA node; the last slot stops
+        (placement 0). An illegal migration does nothing, takes a step and is penalised.
+
+    Rewards: chunks won (1: one chunk of the objective's most valuable term), less `move_price` times the VM's cost.
+
+    Start: a cluster as it stands, drawn from `source`.
+
+    End: terminated by the stop, or once the objective is at `goal`; truncated after `max_moves` migrations.
 
     Args:
         source: `calibrated` (made up, `n_pms` machines; other kinds: see `sources.py`), `t1` (churned real
