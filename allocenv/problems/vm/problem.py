@@ -38,6 +38,8 @@ class VM:
     Args:
         source: `calibrated` (made up, `n_pms` machines; other kinds: see `sources.py`), `t1` (churned real
             clusters), `medium`, `large` (real snapshots), a snapshot file, or a `Source`.
+        n_pms: machines of a made-up cluster.
+        max_moves: migrations of an episode.
         objective: what is minimised, such as `cpu:16`; see `objective.py`.
         goal: the episode also ends once the objective is this low.
         move_price: reward lost per migration and unit of the VM's cost, in chunks.
