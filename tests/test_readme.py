@@ -1,0 +1,74 @@
+"""No figure of the README without the results it was written from: tables are compared with what is stored here.
+
+`make readme` writes both anew; a table changed by hand, or results without their table, fail.
+"""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from allocenv.agents.evaluation import marks_of
+from allocenv.evaluate.results import read_results
+from allocenv.evaluate.table import markdown_table
+
+ROOT = Path(__file__).parents[1]
+STORED = Path(__file__).parent / "data" / "readme"
+README = (ROOT / "README.md").read_text()
+MARKS = re.findall(r"<!-- (\S+):start -->", README)
+
+
+def between(mark):
+    return README.partition(f"<!-- {mark}:start -->\n")[2].partition(f"<!-- {mark}:end -->")[0]
+
+
+def document(mark):
+    return json.loads((STORED / mark / "results.json").read_text())
+
+
+def first_figures(mark):
+    """Name -> the first figure of its row, as text."""
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in between(mark).splitlines() if line[:1] == "|"]
+    return {name: figure.split()[0] for name, figure, *_ in rows[2:]}
+
+
+def told(value, text):
+    """Whether the text is the value, to its own digits."""
+    digits = len(text.partition(".")[2])
+    return text == f"{value:.{digits}f}"
+
+
+def test_every_table_has_its_results():
+    assert {path.name for path in STORED.iterdir()} == set(MARKS)
+    assert marks_of("vm") in MARKS
+
+
+def test_tables_of_instance_sets_are_what_their_results_give():
+    for mark in (mark for mark in MARKS if mark.endswith("-instances")):
+        assert between(mark) == markdown_table(read_results(STORED / mark))
+
+
+@pytest.mark.parametrize("mark", [mark for mark in MARKS if not mark.endswith("-instances")])
+def test_the_command_below_a_table_made_its_results(mark):
+    assert f"`{document(mark)['command']}`" in between(mark)
+
+
+def test_the_latencies_are_the_means_of_the_stored_runs():
+    runs = document("storage")["runs"]
+    figures = first_figures("storage")
+    assert set(figures) == {run["policy"] for run in runs}
+    for name, text in figures.items():
+        assert told(np.mean([run["mean"] for run in runs if run["policy"] == name]), text), name
+
+
+def test_the_net_values_are_those_of_the_stored_missions():
+    rows = {row["opponent"]: np.mean(row["figures"]) for row in document("task")["rows"]}
+    assert {name for name, text in first_figures("task").items() if told(rows[name], text)} == set(rows)
+
+
+def test_the_gaps_closed_are_those_of_the_stored_replays():
+    rules = {name: 100 * rule["gap"]["mean"] for name, rule in document("budget")["rules"].items()}
+    figures = first_figures("budget")
+    assert {name for name, text in figures.items() if told(rules[name], text)} == set(figures)
