@@ -8,12 +8,13 @@ import os
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import dataclass, field
-from time import perf_counter
 
 import numpy as np
 
 from allocenv.core.arrays import IntArray
+from allocenv.core.clock import is_counted, perf_counter
 from allocenv.core.problem import Instance, Problem
 from allocenv.core.replay import replay
 from allocenv.core.solver import Entry, Solution, Solver, never
@@ -57,7 +58,7 @@ def plan(
         instance: the situation.
         seconds: wall time; an exact proof ends the search early.
         seed: of all randomness; with a time limit, results depend on the machine's speed all the same.
-        workers: threads; default: the machine's cores.
+        workers: threads; default: the machine's cores; one where looks at the clock are counted (`core/clock.py`).
         solvers: name -> entry, in the order in which quick ones run.
         listener: told of every improvement.
 
@@ -66,9 +67,9 @@ def plan(
     """
     if not seconds > 0:
         raise ValueError(f"Expected a positive time limit, got {seconds} s.")
-    return _Portfolio(problem, instance, seconds, seed, workers or os.cpu_count() or 1, listener).run(
-        problem.solvers if solvers is None else solvers
-    )
+    threads = 1 if is_counted() else workers or os.cpu_count() or 1
+    portfolio = _Portfolio(problem, instance, seconds, seed, threads, listener)
+    return portfolio.run(problem.solvers if solvers is None else solvers)
 
 
 class _Portfolio:
@@ -120,19 +121,21 @@ class _Portfolio:
         if not entries or seconds <= 0:
             return
         with ThreadPoolExecutor(self.workers) as pool:
-            jobs = [
-                pool.submit(self._solve, *entries[i % len(entries)], stream * 1000 + i, seconds)
-                for i in range(max(self.workers, len(entries)))
-            ]
-            _wait(jobs)
+            turns = (entries[i % len(entries)] for i in range(max(self.workers, len(entries))))
+            _wait([self._submit(pool, *turn, stream * 1000 + i, seconds) for i, turn in enumerate(turns)])
 
     def _beside(self, exact: str, solvers: Mapping[str, Entry], anytime: list[str]) -> None:
         """Run the exact solver, and search on one worker beside it, until the limit or a proof."""
         with ThreadPoolExecutor(2) as pool:
-            jobs = [pool.submit(self._solve, exact, solvers[exact], 0, self.left)]
+            jobs = [self._submit(pool, exact, solvers[exact], 0, self.left)]
             if anytime and self.workers > 1:
-                jobs.append(pool.submit(self._solve, anytime[0], solvers[anytime[0]], 2000, self.left))
+                jobs.append(self._submit(pool, anytime[0], solvers[anytime[0]], 2000, self.left))
             _wait(jobs)
+
+    def _submit(self, pool: ThreadPoolExecutor, name: str, entry: Entry, stream: int, seconds: float) -> "Future[None]":
+        """Solve in another thread, by the same clock."""
+        context = copy_context()
+        return pool.submit(lambda: context.run(self._solve, name, entry, stream, seconds))
 
     def _solve(self, name: str, entry: Entry, stream: int, seconds: float) -> None:
         if seconds <= 0 or self.proven.is_set():

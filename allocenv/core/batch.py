@@ -70,11 +70,15 @@ class Batch:
     def observe(self) -> Observation:
         """What an agent sees, in fresh arrays."""
         out = Observation.zeros(self.n, self.problem.sizes)
-        if self._pool is None:
-            self.problem.observe(self.state, out, 0, self.n)
-        else:
-            self._split(lambda lo, hi: self.problem.observe(self.state, out, lo, hi))
+        self.observe_into(out)
         return out
+
+    def observe_into(self, blank: Observation) -> None:
+        """Write what an agent sees into the arrays of `Observation.zeros`."""
+        if self._pool is None:
+            self.problem.observe(self.state, blank, 0, self.n)
+        else:
+            self._split(lambda lo, hi: self.problem.observe(self.state, blank, lo, hi))
 
     def observe_again(self, observation: Observation, rows: Iterable[int]) -> None:
         """Write what an agent sees of these rows into arrays of `observe`, over what they held there."""

@@ -56,6 +56,14 @@ class Observation(NamedTuple):
             slot_bin,
         )
 
+    def clear(self) -> None:
+        """Make the arrays what `zeros` gives."""
+        self.slots.fill(0.0)
+        self.bins.fill(0.0)
+        self.context.fill(0.0)
+        self.slot_mask.fill(False)
+        self.slot_bin.fill(-1)
+
 
 class Outcome(NamedTuple):
     """What one step did to each row; the kernels write it."""

@@ -6,7 +6,9 @@ import numpy as np
 
 from allocenv.core.arrays import Array, BoolArray, FloatArray, IntArray
 from allocenv.core.batch import Batch
+from allocenv.core.clock import perf_counter
 from allocenv.core.problem import Instance, Problem
+from allocenv.core.solver import Solution
 
 
 class Replay(NamedTuple):
@@ -28,3 +30,15 @@ def replay(problem: Problem, instance: Instance, actions: IntArray) -> Replay:
         rewards.append(outcome.rewards[0])
         illegal.append(outcome.illegal[0])
     return Replay(np.array(costs), np.array(rewards, np.float32), np.array(illegal, np.bool_))
+
+
+def better(
+    problem: Problem, instance: Instance, actions: IntArray, name: str, began: float, start: Solution | None
+) -> Solution:
+    """The actions [n, 2] that `name` found since `began` as a solution, or the start where that ranks no worse."""
+    ours = replay(problem, instance, actions)
+    if start is not None:
+        theirs = replay(problem, instance, start.actions)
+        if problem.rank(theirs.costs, theirs.rewards) <= problem.rank(ours.costs, ours.rewards):
+            return start
+    return Solution(actions, float(ours.costs[-1]), found_by=name, seconds=perf_counter() - began)

@@ -8,9 +8,9 @@ from gymnasium import spaces
 
 from allocenv.core.arrays import Array, BoolArray
 from allocenv.core.batch import Batch
-from allocenv.core.problem import Instance, Outcome, Problem
+from allocenv.core.problem import Instance, Observation, Outcome, Problem
 from allocenv.wrappers.rendering import RENDER_FPS, RENDER_MODES, expect_render_mode, render_row
-from allocenv.wrappers.spaces import action_masks, action_space, as_pairs, as_problem, observation_space
+from allocenv.wrappers.spaces import action_masks, action_space, as_dict, as_pairs, as_problem, observation_space
 
 Observed = dict[str, Array]
 Info = dict[str, Any]
@@ -45,6 +45,8 @@ class AllocEnv(gymnasium.Env[Observed, Any]):
         self._seeded = False
         self._one_slot = self.problem.sizes.slots == 1
         self._slot, self._pair = np.zeros(1, np.int32), np.zeros((1, 2), np.int32)
+        self._seen = Observation.zeros(1, self.problem.sizes)
+        self._row = {name: array[0] for name, array in as_dict(self._seen).items()}  # views of it
 
     def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Observed, Info]:
         super().reset(seed=seed)
@@ -64,8 +66,11 @@ class AllocEnv(gymnasium.Env[Observed, Any]):
 
     def placement_mask(self, slot: int) -> Array:
         """Which placements are legal for the slot now, as `Discrete.sample` takes it: int8 [N * V]."""
-        mask: Array = self.batch.placement_mask(np.array([slot], np.int32))[0].view(np.int8)
-        return mask
+        mask: Array = np.zeros((1, self.problem.sizes.placements), np.int8)
+        self._slot[0] = slot
+        self.problem.placement_mask(self.batch.state, self._slot, mask.view(np.bool_), 0, 1)
+        row: Array = mask[0]
+        return row
 
     def action_masks(self) -> BoolArray:
         """The masks of `spaces.action_masks` for this instance: [N * V] where there is one slot, else [S + N * V]."""
@@ -92,19 +97,14 @@ class AllocEnv(gymnasium.Env[Observed, Any]):
         return self.batch.step(as_pairs(np.asarray(action)[None], 1, self.problem.sizes))
 
     def _observe(self) -> Observed:
-        seen = self.batch.observe()
-        return {
-            "slots": seen.slots[0],
-            "bins": seen.bins[0],
-            "context": seen.context[0],
-            "slot_mask": seen.slot_mask[0].view(np.int8),
-            "slot_bin": seen.slot_bin[0],
-        }
+        self._seen.clear()
+        self.batch.observe_into(self._seen)
+        return {name: array.copy() for name, array in self._row.items()}
 
     def _info(self, seen: Observed, illegal: bool) -> Info:
         info: Info = {"illegal": illegal, "metrics": self.problem.metrics(self.batch.state, 0)}
         if self._one_slot:
-            info["action_mask"] = self.batch.placement_mask(self._slot)[0].view(np.int8)
+            info["action_mask"] = self.placement_mask(0)
         else:
             info["slot_mask"] = seen["slot_mask"].copy()
         return info

@@ -4,12 +4,12 @@ Outcomes of a lesson are those of its seed, so a plan is good in hindsight: of a
 """
 
 from collections.abc import Callable
-from time import perf_counter
 
 import numpy as np
 
 from allocenv.core.arrays import FloatArray, IntArray
 from allocenv.core.batch import Batch
+from allocenv.core.clock import perf_counter
 from allocenv.core.policy import Policy
 from allocenv.core.problem import Problem
 from allocenv.core.solver import Entry, Solution, never

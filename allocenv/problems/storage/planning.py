@@ -5,15 +5,15 @@ A plan knows the window's future, so the best of the rules is chosen in hindsigh
 
 from collections.abc import Callable
 from functools import cache
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from allocenv.core.arrays import FloatArray, IntArray
 from allocenv.core.batch import Batch
+from allocenv.core.clock import perf_counter
 from allocenv.core.problem import Observation
-from allocenv.core.replay import replay
+from allocenv.core.replay import better, replay
 from allocenv.core.solver import Entry, Solution, never
 from allocenv.problems.storage.instances import Window
 
@@ -85,10 +85,7 @@ def _solver(name: str, rule: Rule) -> Any:
     ) -> Solution:
         began = perf_counter()
         actions = play(problem, instance, rule, rng, stop=lambda: stop() or perf_counter() - began > seconds)
-        cost = float(replay(problem, instance, actions).costs[-1])
-        if start is not None and float(replay(problem, instance, start.actions).costs[-1]) <= cost:
-            return start
-        return Solution(actions, cost, found_by=name, seconds=perf_counter() - began)
+        return better(problem, instance, actions, name, began, start)
 
     return solve
 

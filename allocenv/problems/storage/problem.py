@@ -222,9 +222,13 @@ class Storage:
             stage.step(stage.requests, stage.rules, self.form, state, actions, out, begin, end)
 
     def observe(self, state: Episode, out: Observation, lo: int, hi: int) -> None:
-        rows = slice(lo, hi) if hi - lo < len(out.slots) else ...  # a slice takes twice as long
-        for array, kept in zip(out, state.seen, strict=False):  # the first fields of `Seen` are an observation
-            array[rows] = kept[rows]
+        # The first fields of `Seen` are an observation.
+        if hi - lo == len(out.slots) == len(state.seen.slots):  # all rows: slices would take twice as long
+            for array, kept in zip(out, state.seen, strict=False):
+                array[...] = kept
+            return
+        for array, kept in zip(out, state.seen, strict=False):
+            array[lo:hi] = kept[lo:hi]
 
     def placement_mask(self, state: Episode, slots: IntArray, out: BoolArray, lo: int, hi: int) -> None:
         _take(state.seen.legal, slots, out, lo, hi)

@@ -7,13 +7,13 @@ comparison with policies these are told by the `oracle_` in their names.
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from allocenv.core.arrays import FloatArray, IntArray
 from allocenv.core.batch import Batch
+from allocenv.core.clock import perf_counter
 from allocenv.core.policy import Policy
 from allocenv.core.replay import replay
 from allocenv.core.solver import Entry, Solution, never

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from time import perf_counter
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from allocenv.core.arrays import FloatArray, IntArray
-from allocenv.core.replay import replay
+from allocenv.core.clock import perf_counter
+from allocenv.core.replay import better, replay
 from allocenv.core.solver import Entry, Solution, Solver, never
 from allocenv.problems.vm.baselines.beam import beam
 from allocenv.problems.vm.baselines.filter_score import filter_score
@@ -39,22 +39,9 @@ def solver(name: str, search: Search) -> Any:
     ) -> Solution:
         began = perf_counter()
         moves = search(problem, instance, seconds, int(rng.integers(2**31)), start, stop)
-        return better(problem, instance, moves, name, began, start)
+        return better(problem, instance, actions_of(problem, moves), name, began, start)
 
     return solve
-
-
-def better(
-    problem: "VM", instance: Cluster, moves: IntArray, name: str, began: float, start: Solution | None
-) -> Solution:
-    """The moves as a solution, or the start where that ranks no worse."""
-    actions = actions_of(problem, moves)
-    ours = replay(problem, instance, actions)
-    if start is not None:
-        theirs = replay(problem, instance, start.actions)
-        if problem.rank(theirs.costs, theirs.rewards) <= problem.rank(ours.costs, ours.rewards):
-            return start
-    return Solution(actions, float(ours.costs[-1]), found_by=name, seconds=perf_counter() - began)
 
 
 def actions_of(problem: "VM", moves: IntArray) -> IntArray:
@@ -108,7 +95,7 @@ def _exact(
     rules, limit = problem.rules, problem.max_moves
     found = solve_exact(instance, rules, limit, seconds, target_of(problem, instance, start))
     moves = order_moves(instance, rules, found.bin_of, found.variant_of)[:limit]
-    solution = better(problem, instance, moves, "exact", began, start)
+    solution = better(problem, instance, actions_of(problem, moves), "exact", began, start)
     if not np.isfinite(rules.goal) and rules.move_price == 0:
         return replace(solution, bound=found.bound)
     reached = replay(problem, instance, solution.actions).costs[-1] <= found.objective + 1e-9

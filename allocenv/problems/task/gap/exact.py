@@ -7,12 +7,12 @@ no proof.
 """
 
 from collections.abc import Callable
-from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
 
 from allocenv.core.arrays import Array, BoolArray, LongArray
+from allocenv.core.clock import milp_done, milp_limit, perf_counter
 from allocenv.core.solver import never
 from allocenv.problems.task.gap.instance import GAP
 from allocenv.problems.task.gap.lagrangian import Prices, Settled, capacity_prices, rounded_up, settle
@@ -111,8 +111,9 @@ def _model(
         constraints=[LinearConstraint(once, 1, 1), LinearConstraint(load, -np.inf, problem.capacity)],
         integrality=np.ones(n),
         bounds=Bounds(0, 1),
-        options={"time_limit": max(seconds, 0.01), "mip_rel_gap": 0.0},
+        options={**milp_limit(seconds), "mip_rel_gap": 0.0},
     )
+    milp_done(found.mip_node_count)
     if found.status == INFEASIBLE:
         return None, bound, True
     low = found.mip_dual_bound

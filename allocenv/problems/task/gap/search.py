@@ -7,13 +7,13 @@ the agents that are cheap at the prices of capacity.
 """
 
 from collections.abc import Callable
-from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
 
 from allocenv.core.arrays import Array, LongArray
 from allocenv.core.bits import next_bits, seeded
+from allocenv.core.clock import perf_counter
 from allocenv.core.kernel import kernel
 from allocenv.core.solver import never
 from allocenv.problems.task.gap.instance import GAP
@@ -106,11 +106,11 @@ def search(
     share_above = min(schedule.crowded / problem.n_agents, 0.25)
     lowers = schedule.raises ** (-share_above / (1.0 - share_above))
     chunk = max(CHUNK if tries is None else min(CHUNK, tries // STEPS), TOLLS_EVERY * problem.n_jobs)
-    done, cycle = 0, -1
+    done, n, cycle = 0, 0, -1
     expected = tries if tries is not None else seconds * TRIES_A_SECOND
     cycles = max(1, int(expected / (schedule.cycle * problem.n_jobs)))
     while not stop():
-        now = perf_counter() - began
+        now = perf_counter(n / TRIES_A_SECOND) - began
         share = now / seconds if tries is None else done / max(tries, 1)
         if share >= 1 or now >= seconds:
             break

@@ -5,11 +5,11 @@ Each starts from the best so far; a proof ends the run. The bound holds for any 
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from time import perf_counter
 
 import numpy as np
 
 from allocenv.core.arrays import LongArray
+from allocenv.core.clock import perf_counter
 from allocenv.core.solver import never
 from allocenv.problems.task.gap.exact import solve_exact
 from allocenv.problems.task.gap.greedy import greedy

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from allocenv.core.arrays import LongArray
+from allocenv.core.clock import run_model
 from allocenv.problems.task.rounds.situation import FAR, IDLE, Situation
 
 SECONDS = 2.0
@@ -35,11 +36,10 @@ def cp_sat(x: Situation, rng: np.random.Generator, seconds: float = SECONDS) -> 
         model.add_at_most_one([s for s in serves[i] if s is not None])
     model.maximize(sum(gain))
     solver = cp_model.CpSolver()
-    solver.parameters.max_time_in_seconds = seconds
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = int(rng.integers(2**31))
     found = np.full(f, IDLE)
-    if solver.solve(model) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+    if run_model(solver, model, seconds) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return found
     for i in range(f):
         for o in range(n):

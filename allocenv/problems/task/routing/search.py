@@ -6,13 +6,13 @@ A change is timed from the first task it touches.
 """
 
 from collections.abc import Callable
-from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
 
 from allocenv.core.arrays import Array, LongArray
 from allocenv.core.bits import next_bits, seeded
+from allocenv.core.clock import perf_counter
 from allocenv.core.kernel import kernel
 from allocenv.core.solver import never
 from allocenv.problems.task.routing.greedy import greedy
@@ -101,11 +101,11 @@ def search(
         serve(problem, start[0], start[1])
     walk = begin(layout, fleet, start[0], start[1], schedule.mean_share, seed)
     chunk = CHUNK if tries is None else max(1, min(CHUNK, tries // STEPS))
-    done, cycle = 0, 0
+    done, n, cycle = 0, 0, 0
     expected = tries if tries is not None else seconds * TRIES_A_SECOND
     cycles = max(1, int(expected / schedule.restarts))
     while not stop():
-        now = perf_counter() - began
+        now = perf_counter(n / TRIES_A_SECOND) - began
         share = now / seconds if tries is None else done / max(tries, 1)
         if share >= 1 or now >= seconds:
             break

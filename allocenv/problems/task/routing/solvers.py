@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from time import perf_counter
 
 from allocenv.core.arrays import LongArray
+from allocenv.core.clock import perf_counter
 from allocenv.core.solver import never
 from allocenv.problems.task.routing.greedy import greedy
 from allocenv.problems.task.routing.instance import Routing

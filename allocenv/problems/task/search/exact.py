@@ -6,13 +6,13 @@ off by `bound.py` and where the same situation has been met with no less earned.
 """
 
 from collections.abc import Callable, Iterator
-from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from allocenv.core.arrays import Array, IntArray
 from allocenv.core.batch import Batch
+from allocenv.core.clock import perf_counter
 from allocenv.core.solver import never
 from allocenv.core.state_dict import copy_arrays, load_arrays, named_arrays
 from allocenv.problems.task.bound import task_bounds

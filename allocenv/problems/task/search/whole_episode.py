@@ -6,13 +6,13 @@ a genetic algorithm on the same numbers and annealing chains (Kirkpatrick et al.
 """
 
 from collections.abc import Callable
-from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 
 from allocenv.core.arrays import Array, IntArray
 from allocenv.core.batch import Batch
+from allocenv.core.clock import perf_counter
 from allocenv.core.solver import never
 from allocenv.core.state_dict import copy_arrays, load_arrays
 from allocenv.problems.task.dynamics import State
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from allocenv.problems.task.problem import Task
 
 ROWS = 128
+STEP_SECONDS = 1.2e-4  # of that many candidates
 SPREAD_LIMIT, SPREAD_PRICE = 0.3, 0.3  # of the logarithms, at the start
 SHARE = 0.85  # of the time limit: what is left is for taking the actions of the best candidate once more
 
@@ -188,7 +189,7 @@ def search(
     began, limit = perf_counter(), SHARE * seconds
 
     def late() -> bool:
-        return stop() or (most is None and perf_counter() - began > limit)
+        return stop() or (most is None and perf_counter(STEP_SECONDS) - began > limit)
 
     rng = np.random.default_rng(seed)
     play = _Rollouts(problem, mission, late)

@@ -5,12 +5,12 @@ full chunks, for the last moves of a chunk gain nothing until the very last; sta
 their moves only are one.
 """
 
-from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
 
 from allocenv.core.arrays import Array, IntArray, LongArray
+from allocenv.core.clock import perf_counter
 from allocenv.core.kernel import kernel
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.objective import Rules

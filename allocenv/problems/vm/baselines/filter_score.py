@@ -5,11 +5,10 @@ one that was chosen: `HA` in VMR2L's comparison (Ding et al., EuroSys 2025, sect
 score plugins of the Kubernetes scheduler. Unlike greedy search it never weighs VM and machine together.
 """
 
-from time import perf_counter
-
 import numpy as np
 
 from allocenv.core.arrays import IntArray
+from allocenv.core.clock import perf_counter
 from allocenv.problems.vm.baselines.placement import Placement
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.objective import Rules

@@ -6,11 +6,11 @@ moves, and each is solved to the optimum.
 """
 
 from dataclasses import replace
-from time import perf_counter
 
 import numpy as np
 
 from allocenv.core.arrays import IntArray, LongArray
+from allocenv.core.clock import perf_counter
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.exact import solve_exact
 from allocenv.problems.vm.exact.worth import term_rows

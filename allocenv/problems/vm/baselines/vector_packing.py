@@ -5,11 +5,10 @@ removes most fragments and packs them, largest first, where they cost least (Din
 section 5; the packing rule is best fit decreasing, Panigrahy et al., "Heuristics for Vector Bin Packing", 2011).
 """
 
-from time import perf_counter
-
 import numpy as np
 
 from allocenv.core.arrays import BoolArray, IntArray
+from allocenv.core.clock import perf_counter
 from allocenv.problems.vm.baselines.placement import Placement
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.objective import Rules

@@ -5,12 +5,12 @@ per VM, machine and variant; what leaves is the shortfall against now. OR-Tools 
 """
 
 import sys
-from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from allocenv.core.arrays import LongArray
+from allocenv.core.clock import perf_counter, run_model
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.exact.kinds import FIXED, Kinds
 from allocenv.problems.vm.exact.worth import Worth, chunks_of, grid_of, term_rows
@@ -215,10 +215,9 @@ class _Model:
             for q, v, x in places:
                 self.model.add_hint(x, int(hint[q, n, v]))
         solver = self.cp.CpSolver()
-        solver.parameters.max_time_in_seconds = max(seconds, 0.01)
         solver.parameters.num_workers = workers
         solver.parameters.random_seed = seed
-        status = solver.solve(self.model)
+        status = run_model(solver, self.model, seconds)
         bound = float(solver.best_objective_bound)
         if self.goal is None:
             bound = (bound + self._rounding()) * self.step

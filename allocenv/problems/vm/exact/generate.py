@@ -11,12 +11,12 @@ multiples of 2^-20 and all sums are exact: a plan at the bound is then proven wi
 """
 
 from math import ceil, floor
-from time import perf_counter
 from typing import Any
 
 import numpy as np
 
 from allocenv.core.arrays import Array, LongArray
+from allocenv.core.clock import perf_counter
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.exact.columns import Columns, Pool
 from allocenv.problems.vm.exact.kinds import Kinds, moves_between

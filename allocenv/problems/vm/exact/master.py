@@ -5,12 +5,12 @@ gain has to reach a goal. SciPy's HiGHS solves both (imported on first use).
 """
 
 from math import ceil, floor
-from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from allocenv.core.arrays import Array, LongArray
+from allocenv.core.clock import milp_done, milp_limit, perf_counter
 from allocenv.problems.vm.exact.columns import Columns, Pool
 
 ROUNDING = 2.0**-20  # prices are multiples of it where gains come in steps: sums are then exact
@@ -102,8 +102,9 @@ def whole_master(
         constraints=constraints,
         integrality=np.ones(len(cost)),
         bounds=Bounds(0, pool.n_of[columns.type].astype(np.float64)),
-        options={"time_limit": max(deadline - perf_counter(), 0.01), "mip_rel_gap": 0.0},
+        options={**milp_limit(deadline - perf_counter()), "mip_rel_gap": 0.0},
     )
+    milp_done(found.mip_node_count)
     if found.x is None:
         return None
     times = np.rint(found.x).astype(np.int64)

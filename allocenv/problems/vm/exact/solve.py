@@ -1,11 +1,11 @@
 """The best assignment within a limit of moves, and a bound that says how good it is."""
 
-from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
 
 from allocenv.core.arrays import IntArray, LongArray
+from allocenv.core.clock import perf_counter
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.exact.full_model import solve_model
 from allocenv.problems.vm.exact.generate import Generator

@@ -7,12 +7,12 @@ sorted by what is free.
 """
 
 from collections.abc import Callable
-from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
 
 from allocenv.core.arrays import IntArray, LongArray
+from allocenv.core.clock import perf_counter
 from allocenv.core.solver import never
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.objective import Rules
@@ -112,9 +112,9 @@ def _cool(
     started = perf_counter()
     expected = tries if tries is not None else (until - started) * TRIES_A_SECOND
     cycles = max(1, min(MAX_CYCLES, int(expected / (schedule.cycle * max(len(tour.movers), 1)))))
-    done, cycle, stage, before, toll = 0, 0, -1, 0.0, schedule.toll
+    done, n, cycle, stage, before, toll = 0, 0, 0, -1, 0.0, schedule.toll
     while len(tour.movers) and layout.base - layout.unit * tour.worth[1] > goal:
-        now = perf_counter()
+        now = perf_counter(n / TRIES_A_SECOND)
         share = (now - started) / (until - started) if tries is None else done / tries
         if now >= until or share >= 1 or stop():
             break

@@ -4,12 +4,12 @@ The usual baseline (VMR2L's `HA`, EuroSys 2025). VMs of one shape want the same 
 the best place a shape and adds what each VM's leaving is worth.
 """
 
-from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
 
 from allocenv.core.arrays import Array, BoolArray, IntArray, LongArray
+from allocenv.core.clock import perf_counter
 from allocenv.core.kernel import kernel
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.objective import Rules
