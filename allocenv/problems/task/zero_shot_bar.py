@@ -29,7 +29,7 @@ LEAST, MEAN = 1.0, 1.05  # of the ratios
 
 
 class TimedGenetic:
-    """An allocator of rounds: a genetic algorithm that takes so many seconds a round, on average."""
+    """An allocator of rounds: a genetic algorithm that takes so many seconds of CPU time a round, on average."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -37,12 +37,14 @@ class TimedGenetic:
         self._genes = 0.0  # computed so far
 
     def __call__(self, x: Situation, rng: np.random.Generator) -> LongArray:
+        if not self.rounds:
+            genetic(x, np.random.default_rng(0), POPULATION, 1)  # loads the kernels
         rate = self._genes / self.spent if self.spent else FIRST_RATE
         credit = self.seconds * (self.rounds + 1) - self.spent  # what earlier rounds took too much is saved here
         generations = int(np.clip(credit * rate / (POPULATION * len(x.entities)), 1, MOST_GENERATIONS))
-        began = time.perf_counter()
+        began = time.thread_time()
         found = genetic(x, rng, POPULATION, generations)
-        self.spent += time.perf_counter() - began
+        self.spent += time.thread_time() - began
         self.rounds += 1
         self._genes += POPULATION * len(x.entities) * (generations + 1)
         return found
