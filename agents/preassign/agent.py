@@ -70,7 +70,7 @@ class PreassignAgent:
     def unit(self) -> None:
         """Play a batch of fresh episodes to their ends, sampling, and learn after every decision."""
         batch, problem = self.batch, self.problem
-        batch.seed(self.config.seed + 1_000_003 * (self.units + 1))
+        batch.seed(self.config.seed + 1_000_003 * (self.units + 1))  # above every seed of instances to be judged on
         batch.reset()
         rounds, losses = rounds_of(problem, batch), []
         over, nothing = np.zeros(batch.n, np.bool_), np.full(2, problem.stop)

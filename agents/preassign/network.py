@@ -66,11 +66,13 @@ class PreassignNetwork(nn.Module):
 
     def assign_logits(self, entities: Tensor, tasks: Tensor, fits: Tensor) -> Tensor:
         """Stage one: which task each entity is a candidate of, under the mask: [B, M, T]."""
-        return self.assign(entities, tasks).masked_fill(~fits, FORBIDDEN)
+        logits: Tensor = self.assign(entities, tasks).masked_fill(~fits, FORBIDDEN)
+        return logits
 
     def select_logits(self, entities: Tensor, task: Tensor, candidates: Tensor) -> Tensor:
         """Stage two: which of the candidates [B, M] joins the team of a task [B, F] next: [B, M]."""
-        return self.select(entities, task[:, None]).squeeze(-1).masked_fill(~candidates, FORBIDDEN)
+        logits: Tensor = self.select(entities, task[:, None]).squeeze(-1)
+        return logits.masked_fill(~candidates, FORBIDDEN)
 
     @torch.no_grad()
     def follow(self, share: float) -> None:

@@ -11,7 +11,10 @@ from allocenv.core.batch import Batch
 
 class PreassignPolicy:
     """Decides every round `tries` times, once by the likeliest choices and else by sampling, and sends the teams
-    that earn most: value and cost are known, only the future is not."""
+    that earn most: value and cost are known, only the future is not.
+
+    Samples depend on which rows are decided together; the likeliest choices (`tries` 1) do not.
+    """
 
     def __init__(self, network: PreassignNetwork, tries: int, seed: int = 0) -> None:
         self.network, self.tries = network, tries
