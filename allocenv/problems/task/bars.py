@@ -107,13 +107,13 @@ def _compared(problem: Task, missions: Sequence[Mission], against: Sequence[Agai
     """The mean of the trainings to each opponent, on the missions that both play; the shipped one beside it."""
     ours = judged(problem, missions, LEARNT)
     told, passed = [], True
-    values = {"learnt": {"figures": ours.figures, "ms": ours.ms}, "seeds": seeds.figures, "seconds": seeds.seconds}
+    values = {LEARNT: {"figures": ours.figures.tolist(), "ms": ours.ms}, "trainings": seeds.values}
     for one in against:
         few = missions[: SLOW.get(one.opponent, len(missions))]
         row = judged(problem, few, one.opponent)
         ratio = _ratio(seeds.figures.mean(axis=0)[: len(few)], row.figures)
         told.append(f"{one.opponent} {interval(row.figures)} ({len(few)}, {row.ms:.3g} ms a decision), ours {ratio}")
-        values[one.opponent] = {"figures": row.figures, "ms": row.ms}
+        values[one.opponent] = {"figures": row.figures.tolist(), "ms": row.ms}
         passed = passed and ratio.mean >= one.factor
     figure = f"{LEARNT} {interval(ours.figures)} ({len(missions)}), {seeds}; {'; '.join(told)}"
     return Measured(passed, figure, values)
@@ -184,7 +184,7 @@ def _almighty(session: Session) -> Measured:
     seeds = trained_seeds(session, problem, mission, ALMIGHTY_SEEDS, ALMIGHTY_MINUTES)
     passed = net >= 35 and bool((seeds.figures >= 35).all()) and bool((seeds.seconds < 60 * ALMIGHTY_MINUTES).all())
     figure = f"{LEARNT} {net:.0f}, {seeds}; greedy {greedy:.0f}"
-    return Measured(passed, figure, {"learnt": net, "seeds": seeds.figures, "seconds": seeds.seconds})
+    return Measured(passed, figure, {LEARNT: net, "trainings": seeds.values})
 
 
 def decision_time(session: Session) -> Measured:

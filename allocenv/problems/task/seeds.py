@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -23,6 +23,11 @@ class Seeds(NamedTuple):
         """Of each training: [S]."""
         means: Array = self.figures.mean(axis=1)
         return means
+
+    @property
+    def values(self) -> dict[str, list[Any]]:
+        """For a JSON file."""
+        return {"figures": self.figures.tolist(), "seconds": self.seconds.tolist()}
 
     def __str__(self) -> str:
         nets = ", ".join(f"{mean:.2f}" for mean in self.means)

@@ -1,5 +1,7 @@
 """The bars on learnt results: trainings of several seeds, and the matrix of sizes."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -43,7 +45,9 @@ def test_the_mean_of_the_trainings_decides():
     measured = bars._compared(problem, missions, (bars.Against("greedy", 0.7),), seeds)
     assert not measured.passed
     assert "0.667 [0.667, 0.667] times as much" in measured.figure
-    assert bars._compared(problem, missions, (bars.Against("greedy", 0.6),), seeds).passed
+    again = bars._compared(problem, missions, (bars.Against("greedy", 0.6),), seeds)
+    assert again.passed
+    assert json.loads(json.dumps(again.values))["greedy"]["figures"] == [35.0, 35.0]
 
 
 def test_the_timed_genetic_algorithm_takes_the_time_it_is_given():
