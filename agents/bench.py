@@ -16,14 +16,15 @@ from typing import Any
 from allocenv.agents.constructive.files import load_scorer
 from allocenv.agents.games import Play, shipped_player
 from allocenv.agents.pretrained import FOLDER
+from allocenv.agents.regression import lost, moved, read_bench, regression_table
 from allocenv.agents.solvers import learnt_solver, shipped_solvers
 from allocenv.core.bench import Bar, Measured
 from allocenv.core.console import report_console
 from allocenv.core.construction import Scorer
 from allocenv.core.files import write_atomically
 from allocenv.core.problem import Problem
+from allocenv.core.provenance import machine
 from allocenv.core.solver import Entry
-from allocenv.evaluate.contest import machine
 from allocenv.problems import PROBLEMS, REGISTRY
 from allocenv.wrappers.vector import AllocVectorEnv
 
@@ -95,14 +96,20 @@ class BenchSession:
         return done.returncode, done.stdout
 
 
-def run_bench(problem_name: str, chosen: Sequence[str], out: Path) -> bool:
-    """Measure the bars (all, or those chosen by number); whether every one was met."""
+def run_bench(problem_name: str, chosen: Sequence[str], out: Path, against: Path | None = None) -> bool:
+    """Measure the bars (all, or those chosen by number); whether every one was met.
+
+    `against`: what an earlier run wrote; tells what moved since then.
+    """
     PROBLEMS.find(problem_name)
+    before = read_bench(against) if against is not None else None
     bars: Sequence[Bar] = import_module(f"{REGISTRY[problem_name].package}.bars").BARS
     unknown = [number for number in chosen if number not in {bar.number for bar in bars}]
     if unknown:
         raise ValueError(f"--bar: expected one of {', '.join(bar.number for bar in bars)}, got {unknown[0]!r}.")
-    console, session, results = report_console(), BenchSession(problem_name), []
+    console, session = report_console(), BenchSession(problem_name)
+    results: list[dict[str, Any]] = []
+    document: dict[str, Any] = {"problem": problem_name, "machine": machine(), "bars": results}
     console.print(f"{problem_name} on {machine()}", soft_wrap=True)
     for bar in bars:
         if chosen and bar.number not in chosen:
@@ -124,8 +131,11 @@ def run_bench(problem_name: str, chosen: Sequence[str], out: Path) -> bool:
                 "seconds": time.perf_counter() - began,
             }
         )
-        document = {"problem": problem_name, "machine": machine(), "bars": results}
         write_atomically(out / f"{problem_name}.json", json.dumps(document, indent=1, default=float) + "\n")
+    if before is not None:
+        console.print(regression_table(moved(before, document)))
+        for number in lost(before, document):
+            console.print(f"[red]Bar {number} was met in {against} and is missed now.[/red]", soft_wrap=True)
     console.print(f"\nWritten: {out / f'{problem_name}.json'}")
     return all(result["passed"] for result in results)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+import typer.core
 
 from allocenv.problems import REGISTRY
 
@@ -68,11 +69,14 @@ def bench(
     problem: Annotated[str, typer.Argument(help="A problem; see `allocenv list`.")],
     bar: Annotated[list[str] | None, typer.Option(help="Only this bar. Repeatable.")] = None,
     out: Annotated[Path, typer.Option(help="Where the figures are written.")] = Path("out/bench"),
+    against: Annotated[
+        Path | None, typer.Option(help="An earlier PROBLEM.json: tell what moved, as ratios, and which bars were lost.")
+    ] = None,
 ) -> None:
     """Measure what the problem promises; exit status 1 where a bar is missed. Run it on an idle machine."""
     from allocenv.agents.bench import run_bench
 
-    if not run_bench(problem, bar or [], out):
+    if not run_bench(problem, bar or [], out, against):
         raise typer.Exit(1)
 
 
@@ -133,6 +137,24 @@ def curve(
     typer.echo(f"Written: {out}")
 
 
+@app.command()
+def watch(
+    what: Annotated[str, typer.Argument(help="A run folder, or a problem.")],
+    solver: Annotated[str, typer.Option(help="Of the problem, where no run is given.")] = "greedy",
+    instances: Annotated[str, typer.Option(help="The set whose first instance is shown.")] = "default",
+    set_: Annotated[list[str] | None, typer.Option("--set", help="key=value over the problem's parameters.")] = None,
+    frames: Annotated[int, typer.Option(min=2, max=2000, help="At most so many pictures.")] = 60,
+    fps: Annotated[float, typer.Option(min=0.1, max=50, help="Pictures a second.")] = 4.0,
+    seconds: Annotated[float, typer.Option(min=0.001, help="Work a solver may do.")] = 1.0,
+    out: Annotated[Path, typer.Option(help="A GIF file.")] = Path("out/episode.gif"),
+) -> None:
+    """Draw an episode as an animation."""
+    from allocenv.agents.watch import watch as draw
+
+    typer.echo(draw(what, solver, instances, tuple(set_ or []), frames, fps, seconds, out))
+    typer.echo(f"Written: {out}")
+
+
 exports = typer.Typer(help="Write learnt policies for use elsewhere.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(exports, name="export")
 
@@ -166,21 +188,52 @@ def evaluate_instances(
     context: typer.Context,
     instances: Annotated[str, typer.Option(help="Named instance set; see `allocenv list PROBLEM`.")] = "default",
     against: Annotated[str, typer.Option(help="Solvers, comma-separated, or `all`.")] = "all",
-    agent: Annotated[list[str] | None, typer.Option(help="Run folder, or `pretrained`. Repeatable.")] = None,
-    seconds: Annotated[float, typer.Option(help="Wall time of a solver on an instance.")] = 1.0,
+    agent: Annotated[list[str] | None, typer.Option(help="Run folder. Repeatable.")] = None,
+    seconds: Annotated[
+        float, typer.Option(help="Work a solver may do on an instance: seconds of the reference machine.")
+    ] = 1.0,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many instances.")] = None,
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value over the problem's parameters.")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of all randomness.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder for rows.csv, rows.json and table.md.")] = None,
-    readme: Annotated[Path | None, typer.Option(help="Write the table between this file's table marks.")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="The first seed of all randomness.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="How many.")] = 1,
+    processes: Annotated[int, typer.Option(min=1, help="Instances side by side; results are the same.")] = 1,
+    reference: Annotated[
+        str | None, typer.Option(help="With whom all are compared; default: the best that knows no future.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for results.json, rows.csv, table.md and pictures.")] = None,
+    readme: Annotated[Path | None, typer.Option(help="Write the table between this file's marks.")] = None,
 ) -> None:
-    """Compare heuristics, search, exact solver and agents on the same fixed instances of this problem."""
-    from allocenv.agents.evaluation import run_evaluation
+    """Compare rules, search, exact solver and agents on the same fixed instances of this problem.
+
+    The same command gives the same results; only times differ. Exit status 1 where a contender's figures do not
+    count: a plan is illegal, a policy knows the future without saying so (`oracle_`), an agent was trained on these.
+    """
+    from allocenv.agents.evaluation import Wishes, run_evaluation
 
     problem = (context.info_name or "").removesuffix(EPISODES)
-    run_evaluation(
-        problem, instances, against, agent or [], seconds, limit, set_ or [], seed, out, readme, sys.argv[1:]
-    )
+    wishes = Wishes(
+        instances, against, tuple(agent or []), seconds, limit, tuple(set_ or []), seed, seeds, processes, reference,
+        tuple(sys.argv[1:]),
+    )  # fmt: skip
+    results = run_evaluation(problem, wishes, out, readme)
+    if results.warnings or not all(row.legal for row in results.rows):
+        raise typer.Exit(1)
+
+
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders that `allocenv evaluate --out` wrote.")],
+    reference: Annotated[str | None, typer.Option(help="With whom all are compared.")] = None,
+    html: Annotated[Path, typer.Option(help="One page with all tables, charts and pictures.")] = Path(
+        "out/report.html"
+    ),
+    markdown: Annotated[Path | None, typer.Option(help="Also a Markdown file of the tables.")] = None,
+    readme: Annotated[Path | None, typer.Option(help="Write each table between this file's marks.")] = None,
+) -> None:
+    """Tables in the terminal, as Markdown, and a self-contained page of what evaluations found."""
+    from allocenv.agents.comparison import run_comparison
+
+    run_comparison(runs, reference, html, markdown, readme)
 
 
 def data(context: typer.Context) -> None:
@@ -191,13 +244,27 @@ def data(context: typer.Context) -> None:
         print_data()
 
 
+class _Evaluate(typer.core.TyperGroup):
+    """`evaluate PROBLEM` with options that only the comparison on fixed instances has means that one."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        own, fixed = (self.commands.get(f"{args[0]}{suffix}") for suffix in ("", EPISODES))
+        if own is not None and fixed is not None:
+            asked = {text.split("=")[0] for text in args[1:] if text.startswith("--")}
+            known, others = ({name for each in command.params for name in each.opts} for command in (own, fixed))
+            if asked - known and asked - known <= others:
+                args = [f"{args[0]}{EPISODES}", *args[1:]]
+        return super().resolve_command(ctx, args)
+
+
 def _mount_problem_commands() -> None:
     """`allocenv plan PROBLEM` and the like, worded by each problem for its own data in its `commands.py`.
 
     A problem with an `evaluate_command` keeps the comparison on fixed instances beside it.
     """
     for group, text in GROUPS.items():
-        sub = typer.Typer(help=text, no_args_is_help=True, rich_markup_mode=None)
+        kind = _Evaluate if group == "evaluate" else typer.core.TyperGroup
+        sub = typer.Typer(cls=kind, help=text, no_args_is_help=True, rich_markup_mode=None)
         for name, line in REGISTRY.items():
             own = _supplied(line.package, f"{group.replace('-', '_')}_command")
             if own is not None:

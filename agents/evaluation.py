@@ -1,80 +1,183 @@
-"""What `allocenv evaluate` does: instances, contenders, contest, table."""
+"""What `allocenv evaluate` does: instances, contenders, contest, checks of honesty, table, files."""
 
 import shlex
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-from allocenv.agents.config import read_problem
+import numpy as np
+
+from allocenv.agents.config import RunConfig, read_problem
 from allocenv.agents.solvers import learnt_solver, shipped_solvers
 from allocenv.core.console import report_console
 from allocenv.core.files import between_marks, write_atomically
-from allocenv.core.problem import Problem
-from allocenv.core.solver import Entry
-from allocenv.evaluate.contest import Contender, PolicySolver, Row, contest, within
-from allocenv.evaluate.table import markdown_table, terminal_table, write_rows
+from allocenv.core.fingerprint import fingerprint
+from allocenv.core.problem import Instance, Problem
+from allocenv.core.provenance import provenance
+from allocenv.core.solver import Entry, Solver
+from allocenv.evaluate.contest import Entrant, PolicySolver, Row, contest, within
+from allocenv.evaluate.honesty import ORACLE, TRAINED_ON_THESE, HiddenFuture, trained_on, warnings_of
+from allocenv.evaluate.pictures import draw_plan
+from allocenv.evaluate.results import Results, write_results
+from allocenv.evaluate.table import markdown_table, terminal_table
 from allocenv.heuristics import HEURISTICS
 from allocenv.planner import as_solver
+from allocenv.problems import REGISTRY
+
+SHORTER = (0.01, 0.1)  # shares of the limit that those are also given who use what they get, for quality against time
+_USES_TIME = ("search", "exact", "planner")
+_KINDS = {"quick": "rule", "anytime": "search", "exact": "exact", "none": "rule"}
 
 
-def run_evaluation(
-    problem_name: str,
-    instances: str,
-    against: str,
-    agents: Sequence[str],
-    seconds: float,
-    limit: int | None,
-    params: Sequence[str],
-    seed: int,
+@dataclass(frozen=True)
+class Wishes:
+    """The options of `allocenv evaluate` on instance sets."""
+
+    instances: str = "default"
+    against: str = "all"
+    agents: tuple[str, ...] = ()
+    seconds: float = 1.0
+    limit: int | None = None
+    params: tuple[str, ...] = ()
+    seed: int = 0
+    seeds: int = 1
+    processes: int = 1
+    reference: str | None = None
+    arguments: tuple[str, ...] = ()
+
+
+def run_evaluation(problem_name: str, wishes: Wishes, out: Path | None, readme: Path | None) -> Results:
+    """Compare on a named instance set, print the table, write it where asked for."""
+    if not 0 < wishes.seconds < 1e6:
+        raise ValueError(f"--seconds: expected a positive number, got {wishes.seconds}.")
+    if readme is not None:
+        between_marks(readme, "", marks_of(problem_name))  # says what is wrong before anything is measured
+    base = read_problem(problem_name, wishes.params)
+    chosen = list(base.instance_set(wishes.instances))[: wishes.limit]
+    instances = [instance for _, instance in chosen]
+    problem = base.holding(instances)
+    problem.warm_up()
+    solvers = _solvers(problem_name, problem, wishes)
+    rows, warnings = _measure(problem, chosen, solvers, wishes)
+    kinds = {name: kind for name, (_, kind) in solvers.items()}
+    warnings |= dict.fromkeys(_trained_on_these(problem_name, problem, instances, wishes.agents), TRAINED_ON_THESE)
+    results = Results(
+        problem=problem_name,
+        instances=wishes.instances,
+        objective=f"{REGISTRY[problem_name].objective}, lower is better",
+        rows=rows,
+        kinds=kinds,
+        warnings=warnings,
+        fingerprints={label: fingerprint(instance) for label, instance in chosen},
+        params=dict(text.split("=", 1) for text in wishes.params),
+        provenance={**provenance(), "command": shlex.join(["allocenv", *wishes.arguments]), "seed": wishes.seed},
+    )
+    _report(results, problem, chosen, solvers, wishes, out, readme)
+    return results
+
+
+def marks_of(problem_name: str) -> str:
+    """In README.md: <!-- NAME:start --> and <!-- NAME:end -->."""
+    return f"{problem_name}-instances"
+
+
+def _measure(
+    problem: Problem,
+    chosen: Sequence[tuple[str, Instance]],
+    solvers: Mapping[str, tuple[Solver, str]],
+    wishes: Wishes,
+) -> tuple[list[Row], dict[str, str]]:
+    """All rows, the shorter limits among them, and who reads the future."""
+    console = report_console()
+    with console.status("") as status:
+
+        def tell(row: Row) -> None:
+            status.update(f"{row.instance}: {row.contender} {row.objective:.4f} in {row.wall:.2f} s")
+
+        instances = [instance for _, instance in chosen]
+        for name, (solver, _) in solvers.items():  # compiles, so that nobody's time holds that
+            status.update(f"{name} begins")
+            solver(problem, instances[0], SHORTER[0] * wishes.seconds, np.random.default_rng(wishes.seed))
+        whole = {name: within(solver, wishes.seconds) for name, (solver, _) in solvers.items()}
+        status.update("looking for contenders that know the future")
+        warnings = warnings_of(problem, instances, whole, wishes.seed)
+        rows = []
+        for share in (*SHORTER, 1.0):
+            limit = share * wishes.seconds
+            entrants = {
+                name: Entrant(within(solver, limit), kind, limit)
+                for name, (solver, kind) in solvers.items()
+                if share == 1.0 or kind in _USES_TIME
+            }
+            rows += contest(problem, chosen, entrants, wishes.seed, tell, wishes.seeds, wishes.processes)
+    return rows, warnings
+
+
+def _report(
+    results: Results,
+    problem: Problem,
+    chosen: Sequence[tuple[str, Instance]],
+    solvers: Mapping[str, tuple[Solver, str]],
+    wishes: Wishes,
     out: Path | None,
     readme: Path | None,
-    arguments: Sequence[str],
-) -> list[Row]:
-    """Compare on a named instance set, print the table, write it where asked for."""
-    if not 0 < seconds < 1e6:
-        raise ValueError(f"--seconds: expected a positive number, got {seconds}.")
-    base = read_problem(problem_name, params)
-    chosen = list(base.instance_set(instances))[:limit]
-    problem = base.holding([instance for _, instance in chosen])
-    contenders = _contenders(problem_name, problem, against, agents, seconds)
+) -> None:
     console = report_console()
-    problem.warm_up()
-    with console.status("") as status:
-        rows = contest(
-            problem,
-            chosen,
-            contenders,
-            seed,
-            lambda row: status.update(f"{row.instance}: {row.contender} {row.objective:.4f} in {row.wall:.2f} s"),
-        )
-    console.print(terminal_table(rows, f"{problem_name}, {instances}: {len(chosen)} instances, {seconds:g} s each"))
-    table = markdown_table(rows, shlex.join(["allocenv", *arguments]))
+    console.print(terminal_table(results, wishes.reference))
+    for name, why in results.warnings.items():
+        console.print(f"Warning: {name} {why.lower()}: its figures do not count.")
+    table = markdown_table(results, wishes.reference)
     if out is not None:
-        write_rows(rows, out)
+        written = write_results(results, out)
         write_atomically(out / "table.md", table)
-        console.print(f"Written: {out}/rows.csv, rows.json, table.md", soft_wrap=True)
+        best = min(
+            (row for row in results.rows if row.instance == results.labels[0] and row.legal),
+            key=lambda row: row.objective,
+            default=None,
+        )
+        if best is not None:
+            solver = within(solvers[best.contender][0], min(best.limit, wishes.seconds))
+            written.append(draw_plan(problem, chosen[0][1], solver, out))
+        console.print(f"Written: {', '.join(map(str, [*written, out / 'table.md']))}", soft_wrap=True)
     if readme is not None:
-        write_atomically(readme, between_marks(readme, table))
-    return rows
+        write_atomically(readme, between_marks(readme, table, marks_of(results.problem)))
 
 
-def _contenders(
-    problem_name: str, problem: Problem, against: str, agents: Sequence[str], seconds: float
-) -> Mapping[str, Contender]:
-    """Name -> contender: the problem's solvers, the planner, shipped and trained agents."""
+def _trained_on_these(
+    problem_name: str, problem: Problem, instances: Sequence[Instance], agents: Sequence[str]
+) -> list[str]:
+    """Which runs began episodes on what they are now judged on."""
+    found = []
+    for run in agents:
+        config = RunConfig.load(Path(run) / "config.toml")
+        if trained_on(problem, config.make_problem(), instances, config.seed):
+            found.append(learnt_solver(run, problem_name, problem)[0])
+    return found
+
+
+def _solvers(problem_name: str, problem: Problem, wishes: Wishes) -> dict[str, tuple[Solver, str]]:
+    """Name -> solver and kind: the problem's own, the planner, shipped and trained agents."""
+    shipped = shipped_solvers(problem_name, problem)
+    # Where something is hidden, the planner is wise in hindsight: it keeps the best of what it tried.
+    planner = f"{ORACLE}planner" if isinstance(problem, HiddenFuture) else "planner"
     entries = {
         "random": Entry(PolicySolver(HEURISTICS["random"]), "none"),
         **problem.solvers,
-        "planner": Entry(as_solver(problem.solvers), "none"),
-        **shipped_solvers(problem_name, problem),
+        planner: Entry(as_solver(problem.solvers), "none"),
+        **shipped,
     }
-    names = [name.strip() for name in against.split(",") if name.strip()] if against != "all" else list(entries)
+    names = [name.strip() for name in wishes.against.split(",") if name.strip()]
+    names = list(entries) if wishes.against == "all" else list(dict.fromkeys(names))
     unknown = [name for name in names if name not in entries]
     if unknown:
         raise ValueError(f"--against: expected solvers among {', '.join(entries)}; got {unknown[0]!r}.")
-    found = {name: within(entries[name].solver, seconds) for name in names}
-    for agent in agents:
+    found = {}
+    for name in names:
+        kind = "agent" if name in shipped else "planner" if name == planner else _KINDS[entries[name].part]
+        found[name] = entries[name].solver, "oracle" if name.startswith(ORACLE) else kind
+    for agent in wishes.agents:
         name, solver = learnt_solver(agent, problem_name, problem)
-        found[name] = within(solver, seconds)
+        found[name] = solver, "agent"
     if not found:
         raise ValueError("--against: expected at least one solver, or a run as --agent.")
     return found

@@ -36,12 +36,12 @@ from allocenv.agents.checkpoint import (
 )
 from allocenv.agents.config import ConfigError, RunConfig
 from allocenv.agents.progress import Progress
-from allocenv.agents.provenance import provenance
 from allocenv.agents.randomness import random_state, set_random_state, undisturbed
 from allocenv.agents.tensorboard import Curves, flatten
 from allocenv.core.batch import Batch
 from allocenv.core.policy import Policy
 from allocenv.core.problem import Problem
+from allocenv.core.provenance import provenance
 
 Evaluate = Callable[[Policy], Mapping[str, float]]
 SCORE = "objective"  # of an evaluation; the lowest is the best

@@ -5,12 +5,15 @@ import time
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
+from scipy import stats
 
 from allocenv.agents.constructive.config import ConstructiveConfig
 from allocenv.agents.constructive.files import load_state, save_state, ship
 from allocenv.agents.constructive.training import Learner, Validation, validate
 from allocenv.agents.pretrained import FOLDER
+from allocenv.core.construction import Scorer
 
 STATE = "state.safetensors"
 app = typer.Typer(help="Scorers that build solutions candidate by candidate.", no_args_is_help=True)
@@ -64,13 +67,28 @@ def ship_best(
         told(found[-1][1])
     learner, validation = min(found, key=lambda pair: pair[1].score)
     start = Learner.begin(learner.config)
+    judged = [one.config.figures(Scorer(one.weights, one.config.n_hidden, v.temperature)) for one, v in found]
     more = {
         "command": f"python -m allocenv.agents.constructive ship {config} --name {name} --seeds {seeds}",
         "untrained": validate(start.config, start.weights).to_dict(),
         "held_out_first_three": validate(learner.config, learner.weights, 3).to_dict(),
         "all_seeds": [each.to_dict() for _, each in found],
+        "benchmark": summary(judged, learner.config.seed),
     }
     typer.echo(f"seed {learner.config.seed}: {ship(learner, validation, name, folder, more)}")
+
+
+def summary(judged: list[dict[str, float]], shipped: int) -> dict[str, dict[str, object]]:
+    """Figures on given instances, by name: of the shipped seed, of all, and their mean with its 95 % interval (t)."""
+    out: dict[str, dict[str, object]] = {}
+    for name in judged[0]:
+        values = np.array([figures[name] for figures in judged])
+        n = len(values)
+        half = float(stats.t.ppf(0.975, n - 1) * values.std(ddof=1) / np.sqrt(n)) if n > 1 else 0.0
+        mean = float(values.mean())
+        out[name] = {"shipped": float(values[shipped]), "mean": mean, "low": mean - half, "high": mean + half,
+                     "seeds": values.tolist()}  # fmt: skip
+    return out
 
 
 def told(validation: Validation) -> None:

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from allocenv.agents.config import MAX_COUNT, MAX_SEED, ConfigError, in_range
 from allocenv.agents.toml import tomllib
-from allocenv.core.construction import Construction
+from allocenv.core.construction import Construction, Scorer
 from allocenv.core.files import read_text
 
 
@@ -35,6 +35,7 @@ class ConstructiveConfig:
     checkpoint_every: int = 50  # updates
     validation: int = 64  # held-out instances
     temperatures: tuple[float, ...] = (0.7, 1.0, 1.4, 2.0)  # of which validation chooses one
+    benchmark: str = ""  # module:function of a scorer -> its figures on given instances, by name; for cards only
 
     def __post_init__(self) -> None:
         in_range(self, "seed", 0, MAX_SEED)
@@ -71,17 +72,31 @@ class ConstructiveConfig:
         try:
             config = cls(**checked)
             config.make()
+            if config.benchmark:
+                _named(config.benchmark)
         except (TypeError, ValueError, ImportError, AttributeError) as problem:
             raise ConfigError(source, "the file", str(problem), "values that fit together") from None
         return config
 
     def make(self) -> Construction:
         """The construction with its parameters."""
-        module, _, name = self.construction.partition(":")
-        return cast(Construction, getattr(import_module(module), name)(**self.params))
+        return cast(Construction, _named(self.construction)(**self.params))
+
+    def figures(self, scorer: Scorer) -> dict[str, float]:
+        """What the scorer reaches on the given instances; none where no benchmark is named or its data is not here."""
+        try:
+            return cast(dict[str, float], _named(self.benchmark)(scorer)) if self.benchmark else {}
+        except FileNotFoundError:
+            return {}
 
     def to_dict(self) -> dict[str, Any]:
         return dataclasses.asdict(self)
+
+
+def _named(what: str) -> Any:
+    """What `module:name` stands for."""
+    module, _, name = what.partition(":")
+    return getattr(import_module(module), name)
 
 
 def _converted(value: Any, kind: Any, source: str, key: str) -> Any:

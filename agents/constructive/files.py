@@ -14,13 +14,14 @@ from safetensors.numpy import save
 from allocenv.agents.checkpoint import CheckpointError
 from allocenv.agents.constructive.config import ConstructiveConfig
 from allocenv.agents.constructive.training import Learner, Validation
-from allocenv.agents.provenance import provenance
 from allocenv.core.arrays import Array
 from allocenv.core.construction import Scorer
 from allocenv.core.files import read_text, write_atomically
+from allocenv.core.provenance import provenance
 
 AGENT = "constructive"  # in cards
-_FREE = ("checkpoint_every", "validation", "temperatures")  # what a resumed training may change: nothing learns from it
+# what a resumed training may change: nothing learns from it
+_FREE = ("checkpoint_every", "validation", "temperatures", "benchmark")
 _ARRAYS = ("weights", "first", "second")
 
 

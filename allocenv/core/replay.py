@@ -17,6 +17,7 @@ class Replay(NamedTuple):
     costs: Array  # [n + 1] float64; the first is before any action
     rewards: FloatArray  # [n]
     illegal: BoolArray  # [n]
+    metrics: dict[str, float]  # at the end
 
 
 def replay(problem: Problem, instance: Instance, actions: IntArray) -> Replay:
@@ -29,7 +30,8 @@ def replay(problem: Problem, instance: Instance, actions: IntArray) -> Replay:
         costs.append(float(batch.costs()[0]))
         rewards.append(outcome.rewards[0])
         illegal.append(outcome.illegal[0])
-    return Replay(np.array(costs), np.array(rewards, np.float32), np.array(illegal, np.bool_))
+    metrics = problem.metrics(batch.state, 0)
+    return Replay(np.array(costs), np.array(rewards, np.float32), np.array(illegal, np.bool_), metrics)
 
 
 def better(

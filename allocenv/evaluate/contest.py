@@ -1,15 +1,23 @@
-"""Contenders on the same instances: what each reached, how long it took, whether the environment agrees."""
+"""Contenders on the same instances: what each reached, how long it took, whether the environment agrees.
 
-import os
+Solvers work by the counted clock (`core/clock.py`): a limit of a second is the work of a second on the reference
+machine, so that the same evaluation gives the same results on any machine, twice, in any number of processes;
+what it really took is measured.
+"""
+
+import multiprocessing
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from allocenv.core.arrays import IntArray
 from allocenv.core.batch import Batch
+from allocenv.core.clock import counted
+from allocenv.core.memory import PeakMemory
 from allocenv.core.policy import Policy
 from allocenv.core.problem import Instance, Problem
 from allocenv.core.replay import replay
@@ -29,8 +37,12 @@ class Row:
     legal: bool  # the environment accepted every action
     wall: float  # seconds
     cpu: float  # seconds, all threads
+    seed: int = 0
+    limit: float = np.inf  # seconds of the counted clock that it was given
+    peak_mb: float = np.nan  # memory that it needed beyond what was in use before, 10**6 bytes
+    figures: Mapping[str, float] = field(default_factory=dict)  # the problem's metrics at the end
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, Any]:
         return asdict(self)
 
 
@@ -82,25 +94,87 @@ class PolicySolver:
         return start if start is not None and start.objective <= found.objective else found
 
 
+@dataclass(frozen=True)
+class Entrant:
+    """A contender and what is known of it beforehand."""
+
+    contender: Contender
+    kind: str = "rule"  # one of `KINDS`
+    limit: float = np.inf
+
+
+KINDS = {
+    "agent": "learnt",
+    "rule": "a rule of thumb",
+    "search": "searches as long as it may",
+    "exact": "proves its optimum, given time",
+    "planner": "all of them together",
+    "oracle": "knows the future; no opponent, a mark",
+}
+
+
 def contest(
     problem: Problem,
     instances: Iterable[tuple[str, Instance]],
-    contenders: Mapping[str, Contender],
+    contenders: Mapping[str, Contender | Entrant],
     seed: int = 0,
     listener: Callable[[Row], None] | None = None,
+    seeds: int = 1,
+    processes: int = 1,
 ) -> list[Row]:
-    """Every contender on every instance, one after the other on an otherwise idle machine.
+    """Every contender on every instance, with each of `seeds` seeds from `seed` on.
 
-    A contender draws from a generator seeded `[seed, instance]`, so that the order and the others do not matter.
+    A contender draws from a generator seeded `[seed, instance]`, so that neither the order nor the others nor the
+    number of processes matter. Times are those of a machine that is otherwise idle, but for the other processes.
+
+    Raises:
+        ValueError: more than one process where processes cannot be forked.
     """
+    entrants = {name: each if isinstance(each, Entrant) else Entrant(each) for name, each in contenders.items()}
+    given = list(instances)
+    tasks = [(s, i) for i in range(len(given)) for s in range(seed, seed + seeds)]
     rows = []
-    for i, (label, instance) in enumerate(instances):
-        for name, contender in contenders.items():
-            row = judge(problem, label, instance, name, contender, np.random.default_rng([seed, i]))
+    for found in _in_order(partial(_meet, problem, given, entrants), tasks, processes):
+        for row in found:
             rows.append(row)
             if listener is not None:
                 listener(row)
     return rows
+
+
+Task = tuple[int, int]  # seed, number of the instance
+
+
+def _meet(
+    problem: Problem, instances: Sequence[tuple[str, Instance]], entrants: Mapping[str, Entrant], task: Task
+) -> list[Row]:
+    """All contenders on one instance with one seed."""
+    seed, i = task
+    label, instance = instances[i]
+    return [
+        judge(problem, label, instance, name, each.contender, np.random.default_rng([seed, i]), seed, each.limit)
+        for name, each in entrants.items()
+    ]
+
+
+def _in_order(work: Callable[[Task], list[Row]], tasks: Sequence[Task], processes: int) -> Iterator[list[Row]]:
+    """The work's results in the order of the tasks. Processes are forked, since contenders cannot be sent."""
+    if processes == 1:
+        yield from map(work, tasks)
+        return
+    if "fork" not in multiprocessing.get_all_start_methods():
+        raise ValueError(f"--processes: expected 1 on this system, which cannot fork; got {processes}.")
+    global _work
+    _work = work
+    with multiprocessing.get_context("fork").Pool(processes) as pool:
+        yield from pool.imap(_forked, tasks)
+
+
+_work: Callable[[Task], list[Row]]
+
+
+def _forked(task: Task) -> list[Row]:
+    return _work(task)
 
 
 def judge(
@@ -110,11 +184,14 @@ def judge(
     name: str,
     contender: Contender,
     rng: np.random.Generator,
+    seed: int = 0,
+    limit: float = np.inf,
 ) -> Row:
     """One contender on one instance; times are its own, the replay by the environment is not counted."""
-    wall, cpu = time.perf_counter(), time.process_time()
-    solution = contender(problem, instance, rng)
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    with counted(), PeakMemory() as memory:
+        wall, cpu = time.perf_counter(), time.process_time()
+        solution = contender(problem, instance, rng)
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
     checked = replay(problem, instance, solution.actions)
     return Row(
         contender=name,
@@ -126,18 +203,11 @@ def judge(
         legal=not bool(checked.illegal.any()),
         wall=wall,
         cpu=cpu,
+        seed=seed,
+        limit=limit,
+        peak_mb=memory.mb,
+        figures=checked.metrics,
     )
-
-
-def machine() -> str:
-    """The machine in words, for beside every figure."""
-    model = "unknown processor"
-    try:
-        with open("/proc/cpuinfo") as info:
-            model = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), model)
-    except OSError:
-        pass
-    return f"{os.cpu_count()} x {model}"
 
 
 def contenders_of(rows: Sequence[Row]) -> list[str]:

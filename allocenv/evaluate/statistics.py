@@ -1,10 +1,14 @@
-"""Means over instances with bootstrap intervals, and paired differences. From scipy, nothing of our own."""
+"""Means, interquartile means, paired differences, probabilities of improvement and profiles, with intervals.
 
-from collections.abc import Sequence
-from typing import NamedTuple
+Bootstrap over instances, all values of an instance together (Agarwal et al., "Deep reinforcement learning at the
+edge of the statistical precipice", NeurIPS 2021, sections 4.1 to 4.3). From scipy, nothing of our own.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.stats import bootstrap
+from scipy.stats import bootstrap, trim_mean
 
 from allocenv.core.arrays import Array
 
@@ -12,7 +16,7 @@ RESAMPLES = 5_000
 
 
 class Interval(NamedTuple):
-    """A mean and its 95 % interval."""
+    """A figure and its 95 % interval."""
 
     mean: float
     low: float
@@ -24,9 +28,42 @@ class Interval(NamedTuple):
 
 def mean_interval(values: Sequence[float] | Array, seed: int = 0) -> Interval:
     """The mean of one value an instance, with a bias-corrected bootstrap interval over instances."""
-    values = np.asarray(values, np.float64)
-    mean = float(values.mean())
-    if len(values) < 2 or np.ptp(values) == 0:
-        return Interval(mean, mean, mean)
-    found = bootstrap((values,), np.mean, n_resamples=RESAMPLES, rng=np.random.default_rng(seed)).confidence_interval
-    return Interval(mean, float(found.low), float(found.high))
+    return _interval(np.asarray(values, np.float64), np.mean, seed, "BCa")
+
+
+def iqm_interval(values: Sequence[float] | Array, seed: int = 0) -> Interval:
+    """The interquartile mean: of the middle half of the values [n], or of all seeds [n, S] of n instances.
+
+    Instances are drawn again, each with all its seeds; robust against single instances, unlike the mean.
+    """
+    return _interval(np.asarray(values, np.float64), _iqm, seed, "percentile")
+
+
+def improvement(ours: Sequence[float] | Array, theirs: Sequence[float] | Array, seed: int = 0) -> Interval:
+    """The probability that ours [n] is the lower one on an instance, equal ones counting half."""
+    ours, theirs = np.asarray(ours, np.float64), np.asarray(theirs, np.float64)
+    return _interval((ours < theirs - 1e-12) + 0.5 * (np.abs(ours - theirs) <= 1e-12), np.mean, seed, "percentile")
+
+
+def profile(gaps: Sequence[float] | Array, at: Sequence[float] | Array) -> Array:
+    """The share of instances whose gap is at most each of `at`: [len(at)] (Dolan and More, 2002)."""
+    share: Array = np.mean(np.asarray(gaps)[None] <= np.asarray(at)[:, None] + 1e-12, axis=1)
+    return share
+
+
+def _iqm(values: Array, axis: int = -1) -> Any:
+    return trim_mean(values, 0.25, axis=axis)
+
+
+def _interval(values: Array, statistic: Callable[..., Any], seed: int, method: str) -> Interval:
+    """The statistic of all values, and its interval over instances (the first axis)."""
+    value = float(statistic(values.reshape(-1)))
+    if len(values) < 2 or np.ptp(values) == 0 or not np.isfinite(values).all():
+        return Interval(value, value, value)
+    rng = np.random.default_rng(seed)
+    if values.ndim == 1:
+        found = bootstrap((values,), statistic, n_resamples=RESAMPLES, method=method, rng=rng).confidence_interval
+        return Interval(value, float(found.low), float(found.high))
+    drawn = rng.integers(len(values), size=(RESAMPLES, len(values)))
+    low, high = np.quantile(statistic(values[drawn].reshape(RESAMPLES, -1), axis=-1), [0.025, 0.975])
+    return Interval(value, float(low), float(high))

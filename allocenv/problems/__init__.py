@@ -12,13 +12,14 @@ class Line(NamedTuple):
     package: str
     kind: str
     title: str
+    objective: str  # by default, in words
 
 
 REGISTRY = {
-    "vm": Line("allocenv.problems.vm", "VM", "VMRescheduling-v0"),
-    "storage": Line("allocenv.problems.storage", "Storage", "HybridStorage-v0"),
-    "task": Line("allocenv.problems.task", "Task", "TaskAllocation-v0"),
-    "budget": Line("allocenv.problems.budget", "Budget", "RolloutBudget-v0"),
+    "vm": Line("allocenv.problems.vm", "VM", "VMRescheduling-v0", "fragment rate"),
+    "storage": Line("allocenv.problems.storage", "Storage", "HybridStorage-v0", "mean latency / Fast-Only"),
+    "task": Line("allocenv.problems.task", "Task", "TaskAllocation-v0", "minus the net value earned, or the makespan"),
+    "budget": Line("allocenv.problems.budget", "Budget", "RolloutBudget-v0", "1 - mean success rate"),
 }
 
 # Environments of a problem beside its own: Gymnasium id -> (module with GameEnv and GameVectorEnv, name of the game)

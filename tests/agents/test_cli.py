@@ -5,12 +5,14 @@ import json
 import resource
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import typer
 
 from allocenv.agents.cli import app
+from allocenv.evaluate.results import read_results
 from allocenv.problems.vm.check_plan import check_plan
 from allocenv.problems.vm.formats import read_cluster
 from allocenv.problems.vm.plan_file import read_plan
@@ -175,7 +177,7 @@ def test_evaluate_compares_and_writes_what_it_shows(cli, tmp_path):
     arguments = ("evaluate", "vm", "--instances", "default", "--limit", "1", "--against", "greedy", "--out", "figures")
     status, out, _ = cli(*arguments)
     assert status == 0
-    assert "vm, default: 1 instances, 1 s each" in out
+    assert "vm, default: 1 instances; fragment rate, lower is better" in out
     table = (tmp_path / "figures" / "table.md").read_text()
     assert f"`allocenv {' '.join(arguments)}`; 1 instances" in table
     with open(tmp_path / "figures" / "rows.csv", newline="") as file:
@@ -183,6 +185,54 @@ def test_evaluate_compares_and_writes_what_it_shows(cli, tmp_path):
     assert row["contender"] == "greedy"
     assert row["legal"] == "True"
     assert 0 < float(row["objective"]) < float(row["start"])
+
+
+def test_the_same_evaluation_again_finds_the_same_in_any_number_of_processes(cli, tmp_path):
+    arguments = ("evaluate", "vm", "--limit", 2, "--set", "n_pms=12", "--set", "max_moves=5", "--seconds", 0.1)
+    for out, others in (("one", ()), ("again", ()), ("two", ("--processes", 2))):
+        assert cli(*arguments, "--out", out, *others)[0] == 0
+    found = [read_results(tmp_path / out) for out in ("one", "again", "two")]
+    timeless = [[replace(row, wall=0, cpu=0, peak_mb=0) for row in each.rows] for each in found]
+    assert timeless[0] == timeless[1] == timeless[2]
+    assert found[0].fingerprints == found[1].fingerprints == found[2].fingerprints
+    assert sorted({row.limit for row in found[0].rows}) == pytest.approx([0.001, 0.01, 0.1])
+
+
+def test_compare_shows_what_evaluations_wrote(cli, fails, tmp_path):
+    quick = ("evaluate", "vm", "--limit", 1, "--set", "n_pms=12", "--set", "max_moves=3", "--against", "greedy,random")
+    cli(*quick, "--out", "found")
+    (tmp_path / "README.md").write_text("<!-- vm-instances:start -->\n<!-- vm-instances:end -->\n")
+    status, out, _ = cli("compare", "found", "--markdown", "all.md", "--readme", "README.md", "--reference", "random")
+    assert status == 0
+    assert "against random" in out
+    assert "greedy" in (tmp_path / "out" / "report.html").read_text()
+    table = (tmp_path / "found" / "table.md").read_text()
+    assert "## vm: default" in (tmp_path / "all.md").read_text()
+    assert "against random" in (tmp_path / "README.md").read_text()
+    assert "against greedy" in table
+    assert "--reference: expected one of greedy, random" in fails("compare", "found", "--reference", "who")
+    assert "results.json" in fails("compare", "nowhere")
+
+
+def test_options_of_the_comparison_on_instances_mean_that_one_in_every_problem(cli):
+    for problem in ("storage", "budget"):
+        status, out, _ = cli("evaluate", problem, "--against", "random", "--limit", 1)
+        assert status == 0
+        assert f"{problem}, default: 1 instances" in out
+
+
+def test_watch_draws_an_episode(cli, fails, tmp_path):
+    from PIL import Image
+
+    small = ("--set", "n_pms=12", "--set", "max_moves=5")
+    status, out, _ = cli("watch", "vm", *small, "--out", "episode.gif", "--frames", 4)
+    assert status == 0
+    assert "default-0, greedy:" in out
+    with Image.open(tmp_path / "episode.gif") as film:
+        assert 2 <= film.n_frames <= 4
+        assert min(film.size) > 100
+    assert "--out: expected a file that ends in .gif" in fails("watch", "vm", "--out", "x.png")
+    assert "--solver: expected one of" in fails("watch", "vm", *small, "--solver", "who")
 
 
 @pytest.mark.parametrize(

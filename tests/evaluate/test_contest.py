@@ -1,13 +1,16 @@
 """A contest: everybody on the same instances, judged by the environment."""
 
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from toy_problem import Toy
 
+from allocenv.core.clock import perf_counter
+from allocenv.core.provenance import machine
 from allocenv.core.solver import Solution
-from allocenv.evaluate.contest import PolicySolver, acting, contenders_of, contest, judge, machine, within
+from allocenv.evaluate.contest import PolicySolver, acting, contenders_of, contest, judge, within
 from allocenv.heuristics import first_fit, random_legal
 
 ROOMS = [("one", np.array([1, 0])), ("three", np.array([2, 1]))]
@@ -96,3 +99,35 @@ def test_a_policy_as_a_solver_is_no_worse_than_its_start(objective, expected):
 
 def test_the_machine_is_named():
     assert " x " in machine()
+
+
+def test_processes_find_what_one_finds():
+    contenders = {"first_fit": acting(lambda rng: first_fit), "random": acting(random_legal)}
+    alone, together = (contest(Toy(), ROOMS, contenders, seed=3, seeds=2, processes=n) for n in (1, 2))
+    timeless = [[replace(row, wall=0, cpu=0, peak_mb=0) for row in rows] for rows in (alone, together)]
+    assert timeless[0] == timeless[1]
+    assert [row.seed for row in alone] == [3, 3, 4, 4, 3, 3, 4, 4]
+
+
+def test_a_solver_that_looks_at_the_clock_gets_the_same_work_every_time():
+    def searching(problem, instance, rng):
+        looks, began = 0, perf_counter()
+        while perf_counter(0.01) - began < 0.2:
+            looks += 1
+        return Solution(np.tile([[0, 0]], (looks, 1)), 0.0)
+
+    assert [row.decisions for row in contest(Toy(), ROOMS, {"x": searching})] == [19, 19]
+
+
+def test_a_row_holds_the_memory_that_a_contender_needed():
+    def greedy_for_memory(problem, instance, rng):
+        np.ones(40_000_000)
+        return Solution(np.zeros((0, 2), np.int32), 0.0)
+
+    row = judge(Toy(), "one", ROOMS[0][1], "x", greedy_for_memory, None)
+    assert np.isnan(row.peak_mb) or 250 < row.peak_mb < 700  # 320 MB; NaN where the system does not say
+
+
+def test_a_row_holds_the_problems_own_figures():
+    (row,) = contest(Toy(), ROOMS[1:], {"first_fit": acting(lambda rng: first_fit)})
+    assert row.figures["placed"] == 3

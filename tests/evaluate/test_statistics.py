@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from allocenv.evaluate.statistics import Interval, mean_interval
+from allocenv.evaluate.statistics import Interval, improvement, iqm_interval, mean_interval, profile
 
 
 def test_the_mean_is_that_of_the_values():
@@ -48,3 +48,20 @@ def test_the_same_seed_gives_the_same_interval():
 
 def test_it_reads_as_mean_and_brackets():
     assert str(Interval(0.28643, 0.28, 0.3)) == "0.2864 [0.2800, 0.3000]"
+
+
+def test_the_interquartile_mean_leaves_out_the_outer_quarters():
+    assert iqm_interval([0.0, 1.0, 3.0, 100.0]).mean == 2.0
+    found = iqm_interval(np.array([[0.0, 1.0], [3.0, 100.0]]))  # two instances with two seeds each
+    assert found.mean == 2.0
+    assert found.low <= 2.0 <= found.high
+
+
+def test_the_probability_of_improvement_counts_equal_ones_half():
+    found = improvement([1.0, 2.0, 3.0, 4.0], [2.0, 2.0, 2.0, 2.0])
+    assert found.mean == pytest.approx((1 + 0.5 + 0 + 0) / 4)
+    assert improvement([1.0, 1.0], [2.0, 2.0]) == Interval(1.0, 1.0, 1.0)
+
+
+def test_a_profile_rises_from_the_share_of_wins_to_one():
+    assert profile([0.0, 0.0, 0.1, 0.3], [0.0, 0.05, 0.1, 1.0]).tolist() == [0.5, 0.5, 0.75, 1.0]

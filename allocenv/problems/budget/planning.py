@@ -14,7 +14,7 @@ from allocenv.core.policy import Policy
 from allocenv.core.problem import Problem
 from allocenv.core.solver import Entry, Solution, never
 from allocenv.problems.budget.instances import Lesson
-from allocenv.problems.budget.policies import even, posterior_index
+from allocenv.problems.budget.policies import even, oracle_index, posterior_index
 
 
 def play(
@@ -67,6 +67,7 @@ class PolicySolver:
 SOLVERS = {
     "even": Entry(PolicySolver(even, "even"), "quick"),
     "posterior_index": Entry(PolicySolver(posterior_index, "posterior_index"), "quick"),
+    "oracle_index": Entry(PolicySolver(oracle_index, "oracle_index"), "none"),
 }
 
 

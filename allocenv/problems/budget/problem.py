@@ -111,6 +111,13 @@ class Budget:
     def advanced(self, instance: Lesson, state: State, b: int) -> Lesson:
         return instance._replace(saved=dynamics.saved_row(state, b))
 
+    def other_future(self, instance: Lesson, rng: np.random.Generator) -> Lesson:
+        """The same learner with the same history; outcomes and noise from now on are others."""
+        state = self.empty(1)
+        self.fill(state, 0, instance)
+        state.learner.random[0, 0] = rng.integers(1, 2**62) | 1
+        return self.advanced(instance, state, 0)
+
     @property
     def solvers(self) -> Mapping[str, Entry]:
         from allocenv.problems.budget.planning import SOLVERS

@@ -1,7 +1,7 @@
 """Where do episodes begin? At a window of a trace, after the requests before it have filled the devices."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -39,6 +39,26 @@ class Window:
 
     def __len__(self) -> int:
         return self.end - self.begin
+
+
+def shuffled(window: Window, rng: np.random.Generator) -> Window:
+    """The window with the requests of its second half in another order, at the same times."""
+    r = window.trace.requests
+    order = np.arange(len(r.first))
+    middle = window.begin + len(window) // 2
+    order[middle : window.end] = rng.permutation(order[middle : window.end])
+    changed = r._replace(first=r.first[order], pages=r.pages[order], write=r.write[order])
+    return replace(window, trace=replace(window.trace, requests=changed))
+
+
+def share_requests(one: Window, other: Window) -> bool:
+    """Whether a request of the same trace, whatever it is called, is in both windows."""
+    if one.begin >= other.end or other.begin >= one.end:
+        return False
+    if one.trace is other.trace:
+        return True
+    ours, theirs = one.trace.requests, other.trace.requests
+    return all(np.array_equal(getattr(ours, field), getattr(theirs, field)) for field in ours._fields)
 
 
 class Source(Protocol):

@@ -5,7 +5,7 @@ A plan knows the window's future, so the best of the rules is chosen in hindsigh
 
 from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from allocenv.problems.storage.problem import Storage
 
 Rule = Callable[[Batch, Observation, np.random.Generator], tuple[int, int]]  # the next action of row 0
+HITS = 4
 ADMITTED = 0.05  # facts/hybrid_storage.md 8: the strongest fixed probability
 
 
@@ -40,6 +41,13 @@ def lru_p05(batch: Batch, seen: Observation, rng: np.random.Generator) -> tuple[
     return (lru if rng.random() < ADMITTED else in_place)(batch, seen, rng)
 
 
+def lru_4hit(batch: Batch, seen: Observation, rng: np.random.Generator) -> tuple[int, int]:
+    """LRU for requests whose first page was accessed four times before, the others in place (n-hit admission)."""
+    problem, state = cast("Storage", batch.problem), batch.state
+    page = problem.stages[int(state.trace[0])].requests.first[int(state.model.at[0])]
+    return (lru if state.model.accesses[0, page] >= HITS else in_place)(batch, seen, rng)
+
+
 def promote(batch: Batch, seen: Observation, rng: np.random.Generator) -> tuple[int, int]:
     """Every candidate of a slower device to the fastest one; requests in place."""
     for slot in np.flatnonzero(seen.slot_mask[0, 1:] & (seen.slot_bin[0, 1:] > 0)) + 1:
@@ -52,7 +60,13 @@ def _legal(batch: Batch, slot: int) -> Any:
     return batch.placement_mask(np.array([slot], np.int32))[0]
 
 
-RULES: dict[str, Rule] = {"in_place": in_place, "lru": lru, "lru_p05": lru_p05, "promote": promote}
+RULES: dict[str, Rule] = {
+    "in_place": in_place,
+    "lru": lru,
+    "lru_p05": lru_p05,
+    "lru_4hit": lru_4hit,
+    "promote": promote,
+}
 
 
 def play(
@@ -90,7 +104,47 @@ def _solver(name: str, rule: Rule) -> Any:
     return solve
 
 
-SOLVERS: dict[str, Entry] = {name: Entry(_solver(name, rule), "quick") for name, rule in RULES.items()}
+def oracle_reuse(
+    problem: Any,
+    instance: Window,
+    seconds: float,
+    rng: np.random.Generator,
+    start: Solution | None = None,
+    stop: Callable[[], bool] = never,
+) -> Solution:
+    """The best of LRUs that admit what will be used often enough in the rest of the window."""
+    began = perf_counter()
+    best = start
+    for uses in REUSES:
+        plan = play(problem, instance, _used_again(instance, uses), rng, stop=stop)
+        best = better(problem, instance, plan, f"oracle_reuse, {uses} uses", began, best)
+        if stop() or perf_counter() - began > seconds:
+            break
+    assert best is not None
+    return best
+
+
+def _used_again(window: Window, uses: int) -> Rule:
+    """LRU for requests whose first page is the first one of so many requests still to come."""
+    first = window.trace.requests.first[window.begin : window.end]
+    to_come = np.zeros(len(first), np.int64)
+    seen: dict[int, int] = {}
+    for i in range(len(first) - 1, -1, -1):
+        to_come[i] = seen.get(int(first[i]), 0)
+        seen[int(first[i])] = int(to_come[i]) + 1
+
+    def rule(batch: Batch, seen: Observation, rng: np.random.Generator) -> tuple[int, int]:
+        again = to_come[int(batch.state.model.at[0]) - window.begin]
+        return (lru if again >= uses else in_place)(batch, seen, rng)
+
+    return rule
+
+
+REUSES = (1, 2, 4, 8, 16, 32)
+SOLVERS: dict[str, Entry] = {
+    **{name: Entry(_solver(name, rule), "quick") for name, rule in RULES.items()},
+    "oracle_reuse": Entry(oracle_reuse, "none"),
+}
 
 
 def expert(problem: "Storage", window: Window, steps: int) -> tuple[IntArray, FloatArray]:

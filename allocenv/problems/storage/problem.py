@@ -19,7 +19,7 @@ from allocenv.problems.storage import drawing, dynamics, episode, observation
 from allocenv.problems.storage.devices import Device
 from allocenv.problems.storage.episode import MODES, REWARDS, Episode, Form
 from allocenv.problems.storage.instance_sets import instance_set
-from allocenv.problems.storage.instances import Given, Source, Window, find_source
+from allocenv.problems.storage.instances import Given, Source, Window, find_source, share_requests, shuffled
 from allocenv.problems.storage.rules import FREE, WEAR_CREDIT_US, Rules, System
 from allocenv.problems.storage.trace import Requests, Trace
 
@@ -172,6 +172,14 @@ class Storage:
     def advanced(self, instance: Window, state: Episode, b: int) -> Window:
         saved = {name: array[b].copy() for name, array in named_arrays(state)}
         return replace(instance, saved=saved)
+
+    def other_future(self, instance: Window, rng: np.random.Generator) -> Window:
+        """The window with the requests of its second half in another order."""
+        return shuffled(instance, rng)
+
+    def overlap(self, one: Window, other: Window) -> bool:
+        """Whether a request is in both windows."""
+        return share_requests(one, other)
 
     @property
     def solvers(self) -> Mapping[str, Entry]:

@@ -4,7 +4,7 @@ Axes: M entities, Q tasks in the order of their arrival, K abilities.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -128,6 +128,19 @@ def build_mission(
         entity_names=entity_names,
         task_names=tuple(task_names[i] for i in order) if task_names else (),
     )
+
+
+def shuffled(mission: Mission, rng: np.random.Generator) -> Mission:
+    """The mission with the tasks of the second half of its queue in another order, at the same arrivals.
+
+    Tasks that are open from the start stay; where all are, nothing changes.
+    """
+    known = max(mission.slots, mission.n_tasks // 2)
+    order = np.arange(mission.n_tasks)
+    order[known:] = rng.permutation(order[known:])
+    names = tuple(mission.task_names[t] for t in order) if mission.task_names else ()
+    of_tasks = ("value", "need", "task_xy", "work", "task_rate", "owner")
+    return replace(mission, task_names=names, **{field: getattr(mission, field)[order] for field in of_tasks})
 
 
 def _floats(name: str, field: str, value: Any, n: int | None) -> Array:

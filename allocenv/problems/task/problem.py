@@ -17,7 +17,7 @@ from allocenv.problems.task import drawing, dynamics, observation
 from allocenv.problems.task.cover import Workspace, workspace
 from allocenv.problems.task.instance_sets import instance_set
 from allocenv.problems.task.instances import Given, Source
-from allocenv.problems.task.mission import Mission
+from allocenv.problems.task.mission import Mission, shuffled
 from allocenv.problems.task.paper import acting
 from allocenv.problems.task.paper.constants import VARIANTS, Constants, constants
 from allocenv.problems.task.paper.grid import Paper, empty_paper
@@ -179,6 +179,10 @@ class Task:
 
     def advanced(self, instance: Mission, state: Episode, b: int) -> Mission:
         return replace(instance, saved={name: array[b].copy() for name, array in named_arrays(state)})
+
+    def other_future(self, instance: Mission, rng: np.random.Generator) -> Mission:
+        """The mission with the tasks that come in its second half in another order."""
+        return shuffled(instance, rng)
 
     @property
     def solvers(self) -> Mapping[str, Entry]:

@@ -9,10 +9,12 @@ from safetensors.numpy import save_file
 
 from allocenv.agents.checkpoint import CheckpointError
 from allocenv.agents.config import ConfigError
+from allocenv.agents.constructive.__main__ import summary
 from allocenv.agents.constructive.config import ConstructiveConfig
 from allocenv.agents.constructive.files import load_card, load_config, load_scorer, load_state, save_state, ship
 from allocenv.agents.constructive.training import Learner, advantages, validate
 from allocenv.agents.pretrained import FOLDER
+from allocenv.core.construction import Scorer
 
 TINY = ConstructiveConfig.from_dict(
     {
@@ -93,6 +95,22 @@ def test_shipped_weights_give_the_figures_of_their_card(name):
     assert found.sampled[scorer.temperature] == pytest.approx(told["best_of_64"][str(scorer.temperature)], rel=1e-9)
 
 
+def test_cards_tell_figures_of_all_seeds_with_an_interval():
+    # Deviation of 1..5 is sqrt(2.5); t of 4 degrees of freedom is 2.776; half the interval 2.776 * sqrt(2.5 / 5).
+    told = summary([{"gap": float(k)} for k in range(1, 6)], 1)["gap"]
+    assert told["shipped"] == 2
+    assert told["mean"] == 3
+    assert [told["low"], told["high"]] == pytest.approx([3 - 1.963, 3 + 1.963], abs=1e-3)
+    assert summary([{}], 0) == {}
+
+
+def test_without_the_data_of_a_benchmark_there_are_no_figures(monkeypatch, tmp_path):
+    monkeypatch.setenv("ALLOCENV_DATA", str(tmp_path))
+    named = dataclasses.replace(TINY, benchmark="allocenv.problems.task.routing.bars:heteromrta_figures")
+    for config in (TINY, named):
+        assert config.figures(Scorer(np.zeros(1), 0, 1.0)) == {}
+
+
 def test_wrong_weights_are_named(tmp_path):
     learner = Learner.begin(TINY)
     config = dataclasses.replace(TINY, validation=1)
@@ -104,7 +122,7 @@ def test_wrong_weights_are_named(tmp_path):
     with pytest.raises(CheckpointError, match="to exist"):
         load_scorer(path)
     save_file({"weights": learner.weights[:-1].copy()}, path)
-    with pytest.raises(CheckpointError, match=r"weights.safetensors: weights: found .*, expected float64 \[38\]"):
+    with pytest.raises(CheckpointError, match=r"weights.safetensors: weights: found .*, expected float64 \[56\]"):
         load_scorer(path)
     save_file({"w": learner.weights}, path)
     with pytest.raises(CheckpointError, match="one called 'weights'"):
@@ -128,6 +146,7 @@ def test_wrong_weights_are_named(tmp_path):
         ({"elite": 2.0}, "Expected elite from 1e-06 to 1"),
         ({"params": {"family": "vrp"}}, "Expected a family"),
         ({"construction": "allocenv.nothing:Nothing"}, "No module named"),
+        ({"benchmark": "allocenv.core:nothing"}, "nothing"),
         ({"temperatures": [0.0]}, "Expected temperatures above 0"),
     ],
 )

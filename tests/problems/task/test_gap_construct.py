@@ -1,5 +1,6 @@
 """Generalised assignment as decisions: legality, ejection, features, rollouts."""
 
+import gap_reference
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -18,6 +19,7 @@ from allocenv.problems.task.gap.construct import (
 )
 from allocenv.problems.task.gap.generator import generate
 from allocenv.problems.task.gap.instance import GAP
+from allocenv.problems.task.gap.lagrangian import capacity_prices
 from allocenv.problems.task.scorer import checked_weights, n_weights, score
 
 
@@ -79,16 +81,47 @@ def test_illegal_decisions_are_refused(action):
         step(task, state, [action])
 
 
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32), st.sampled_from(["C", "D", "orlib"]))
+def test_features_are_those_of_the_slow_twin(seed, kind):
+    rng = np.random.default_rng(seed)
+    problem = generate(kind, int(rng.integers(2, 5)), int(rng.integers(4, 12)), rng)
+    if len(problem.impossible_jobs):
+        return
+    prices = capacity_prices(problem)
+    task, decisions = task_of(problem, prices), []
+    state = begin(task, 1, 0)
+    for _ in range(rng.integers(problem.n_jobs)):
+        pairs, _ = score_features(task, state)
+        waiting = state.agent_of[0] == UNASSIGNED
+        if not legal(task, state)[0, waiting].any(1).all():
+            return  # the twin knows no ejection
+        decisions.append(tuple(pairs[rng.integers(len(pairs))].tolist()))
+        step(task, state, [decisions[-1]])
+    if not legal(task, state)[0, state.agent_of[0] == UNASSIGNED].any(1).all():
+        return
+    pairs, features = score_features(task, state)
+    numbers = (problem.minimised.tolist(), problem.weight.tolist(), problem.capacity.tolist())
+    expected = gap_reference.features(*numbers, prices.capacity.tolist(), decisions)
+    assert [tuple(pair) for pair in pairs.tolist()] == sorted(expected)
+    for pair, row in zip(pairs.tolist(), features, strict=True):
+        assert row == pytest.approx(expected[tuple(pair)], abs=1e-6)
+
+
 def test_features_tell_cost_regret_and_weight():
-    # Spread: standard deviations of (1, 4) and (2, 2) are 1.5 and 0, their mean is 0.75.
-    problem = GAP([[1, 2], [4, 2]], [[2, 3], [2, 3]], [4, 4])
+    # Spread: standard deviations of (1, 2) and (2, 2) are 0.5 and 0, their mean is 0.25. Room for all: prices are 0.
+    # Job 0 costs 4 spreads more on agent 1: no share. Job 1 is shared out half and half.
+    problem = GAP([[1, 2], [2, 2]], [[2, 3], [2, 3]], [8, 8])
     task = task_of(problem)
     pairs, features = score_features(task, begin(task, 1, 0))
-    assert pairs.tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
-    assert features[:, 0] == pytest.approx([0, 4, 0, 0])  # (4 - 1) / 0.75
-    assert features[:, 1] == pytest.approx([3, -4, 0, 0])  # at most 3
-    assert features[:, 2] == pytest.approx([0.5, 0.5, 0.75, 0.75])
+    assert pairs.tolist() == [[0, 0], [1, 0], [1, 1]]
+    assert features[:, 0] == pytest.approx(0)
+    assert features[:, 1] == pytest.approx([3, 0, 0])  # at most 3
+    assert features[:, 2] == pytest.approx([0.25, 0.375, 0.375])
+    assert features[:, 7] == pytest.approx([0.5 * 3.5 / 8, 0.5 * 3.5 / 8, 0.5 * 1.5 / 8])
     assert features[:, 11] == pytest.approx(1)
+    assert features[:, 14] == pytest.approx([1, 0.5, 0.5])
+    assert features[:, 15:] == pytest.approx(0)
 
 
 def test_samples_are_the_same_in_any_number_of_them():
@@ -122,7 +155,7 @@ def test_a_network_scores_as_its_formula_says():
 
 
 def test_wrong_weights_are_refused():
-    with pytest.raises(ValueError, match="Expected 14 weights"):
+    with pytest.raises(ValueError, match="Expected 19 weights"):
         checked_weights(np.zeros(3), FEATURES, 0)
     with pytest.raises(ValueError, match="finite"):
         checked_weights(np.full(FEATURES, np.nan), FEATURES, 0)

@@ -28,6 +28,8 @@ from allocenv.problems.task.routing.schedule import (
     LATEST,
     NEAREST,
     RULES,
+    choose,
+    fleet_of,
     layout_of,
     serve,
     time_routes,
@@ -263,6 +265,28 @@ def test_random_decisions_end_in_the_schedule_they_describe(seed):
     for b in range(2):
         timing = serve(problem, state.order[b], state.rules[b])
         assert timing.makespan == pytest.approx(state.makespan[b])
+
+
+@settings(max_examples=25, deadline=None)
+@given(SEEDS)
+def test_features_are_those_of_the_slow_twin(seed):
+    problem, rng = drawn(seed), np.random.default_rng(seed)
+    layout = layout_of(problem)
+    state, fleet = begin(layout, 1, 0), fleet_of(layout)
+    for _ in range(rng.integers(problem.n_tasks)):
+        pairs, _ = score_features(layout, state)
+        step(layout, state, pairs[[rng.integers(len(pairs))]])
+    pairs, features = score_features(layout, state)
+    fleet.ready[:], fleet.place[:] = state.ready[0], state.place[0]
+    teams = {}
+    for task, rule in pairs.tolist():
+        start = choose(layout, fleet, task, rule)
+        teams[task, rule] = np.flatnonzero(fleet.member).tolist(), start
+    place = [int(at) if at < problem.n_tasks else None for at in fleet.place]
+    left = np.flatnonzero(~state.done[0]).tolist()
+    expected = routing_reference.Candidates(problem, fleet.ready, place, left).features(teams)
+    for pair, row in zip(pairs.tolist(), features, strict=True):
+        assert row == pytest.approx(expected[tuple(pair)], abs=1e-9), pair
 
 
 def test_a_task_is_served_once():

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from allocenv.core.bench import Measured
 from allocenv.core.construction import Scorer
+from allocenv.problems.task import bars as task_bars
 from allocenv.problems.task.gap import bars as gap_bars
 from allocenv.problems.task.gap.construct import reduced_cost_weights
 from allocenv.problems.task.gap.generator import generate
@@ -44,3 +46,13 @@ def test_more_effort_gives_no_longer_schedules(monkeypatch):
     monkeypatch.setattr(routing_bars, "benchmark", lambda name: problems)
     monkeypatch.setattr(routing_bars, "PLANNER_SECONDS", 0.05)
     assert routing_bars.planner(None).values["DCMRTA"]["makespan"] <= found.one_pass
+
+
+def test_assignment_and_routing_need_policy_and_planner(monkeypatch):
+    for module, bar in ((gap_bars, task_bars.assignment), (routing_bars, task_bars.routing)):
+        monkeypatch.setattr(module, "policy", lambda session: Measured(True, "well", {"gap": 1}))
+        monkeypatch.setattr(module, "planner", lambda session: Measured(False, "late", {}))
+        measured = bar(None)
+        assert not measured.passed
+        assert measured.figure == "policy: well. Planner: late"
+        assert measured.values["policy"] == {"gap": 1}

@@ -81,6 +81,17 @@ def policy_gaps(instances: Iterable[Known], scorer: Scorer) -> Gaps:
     return Gaps(one_pass, samples, with_search, searched, feasible)
 
 
+def figures(scorer: Scorer) -> dict[str, float]:
+    """Mean gaps on the given instances, for cards."""
+    out = {}
+    for name, family in (("gap1-12", ORLIB), ("C", C), ("D", D)):
+        found = policy_gaps(known(family), scorer)
+        out[f"{name}, one pass, gap in %"] = found.one_pass
+        out[f"{name}, {SAMPLES} samples, gap in %"] = found.samples
+        out[f"{name}, {SAMPLES} samples and local search, gap in %"] = found.repaired
+    return out
+
+
 def policy(session: Session) -> Measured:
     """Bar 5, what is learnt: one pass, 64 samples, 64 samples and local search."""
     scorer = session.scorer(SCORER)

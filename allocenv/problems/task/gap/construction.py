@@ -16,13 +16,13 @@ from allocenv.problems.task.gap.construct import (
     Task,
     begin,
     build,
-    describe_with,
+    describe,
     give,
     look,
     make_room,
     reduced_cost_weights,
-    slack_of,
     task_of,
+    tightness,
 )
 from allocenv.problems.task.gap.generator import generate, generate_orlib_like
 from allocenv.problems.task.gap.instance import GAP
@@ -109,13 +109,13 @@ def explore(x, s, weights, n_hidden, scores, which, features, gradient, lo, hi):
             if stuck >= 0:
                 make_room(x, s, b, stuck)
                 continue
-            slack, n_pairs = slack_of(x, s, b), 0
+            (slack, overload), n_pairs = tightness(x, s, b), 0
             for j in range(n):
                 if s.agent_of[b, j] >= 0:
                     continue
                 for i in range(m):
-                    if x.weight[j, i] <= s.room[b, i]:
-                        describe_with(x, s, b, j, i, slack, features[n_pairs])
+                    if s.share[b, j, i] > 0.0:
+                        describe(x, s, b, j, i, slack, overload, features[n_pairs])
                         scores[n_pairs] = score(weights, n_hidden, features[n_pairs])
                         which[n_pairs] = j * m + i
                         n_pairs += 1

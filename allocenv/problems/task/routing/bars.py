@@ -83,6 +83,22 @@ def policy_makespans(problems: Sequence[Routing], scorer: Scorer) -> Makespans:
     return Makespans(one_pass, samples, with_search, slowest)
 
 
+def dcmrta_figures(scorer: Scorer) -> dict[str, float]:
+    """Mean makespans on the given DCMRTA instances, for cards."""
+    return _figures(DCMRTA, scorer)
+
+
+def heteromrta_figures(scorer: Scorer) -> dict[str, float]:
+    """Mean makespans on the given HeteroMRTA instances, for cards."""
+    return _figures(HETEROMRTA, scorer)
+
+
+def _figures(name: str, scorer: Scorer) -> dict[str, float]:
+    found = policy_makespans(benchmark(name), scorer)
+    drawn = f"{SAMPLES} samples"
+    return {"one pass": found.one_pass, drawn: found.samples, f"{drawn} and local search": found.repaired}
+
+
 def policy(session: Session) -> Measured:
     """Bar 6, what is learnt: one pass, and 64 samples without any search."""
     told, values, passed = [], {}, True

@@ -24,6 +24,19 @@ Features of a candidate (task, rule), times in units of a mean way and a mean du
 | 13 | work left of the skill with most of it among those needed here, per robot that has it, over 4 |
 | 14 | work left of the skill with most of it, likewise |
 | 15, 16 | whether the team is chosen by LATEST, by NEAREST |
+| 17 | how much later the candidate makes the skills end, each weighted by how critical it is, times 2 |
+| 18 | how much later it makes the skill end that ends last, times 2 |
+| 19 | end of the skill that ends last of those needed here, after that of all |
+| 20 | how critical the skills needed here are together: 0..1 |
+| 21 | when the team could be home, after the end of the skill that ends last |
+| 22 | how much later the other open tasks can start, mean |
+| 23 | earliest start of another open task afterwards, after the earliest start now |
+| 24 | how much later the task can start once another one is served, mean over the others (by EARLIEST) |
+| 25 | when all open tasks could be done and their teams home, after the end of the skill that ends last |
+
+A skill ends, by estimate, when the robots that have it have done the open tasks that need it, each with part of its
+mean way to other open tasks, and are home, if they share the work evenly and wait for nobody. How critical skills
+are is a softmax of their ends.
 """
 
 from typing import NamedTuple
@@ -34,6 +47,9 @@ from allocenv.core.arrays import Array, BoolArray, IntArray, LongArray
 from allocenv.core.kernel import kernel
 from allocenv.problems.task.routing.instance import Routing
 from allocenv.problems.task.routing.schedule import (
+    EARLIEST,
+    LATEST,
+    NEAREST,
     RULES,
     Fleet,
     Layout,
@@ -45,7 +61,9 @@ from allocenv.problems.task.routing.schedule import (
 from allocenv.problems.task.routing.search import Found, search
 from allocenv.problems.task.scorer import checked_weights, noise, score
 
-FEATURES = 17
+FEATURES = 26
+WAY_SHARE = 0.6  # of the mean way to the other open tasks that a robot goes to one, by estimate
+CRITICAL = 0.25  # temperature of how critical skills are, in units of time
 REPAIR_TRIES = 40  # of local search a task, for the best trajectories
 
 
@@ -64,6 +82,12 @@ class State(NamedTuple):
     arrival: Array  # [B, R] float64
     member: BoolArray  # [B, R]
     lacks: LongArray  # [B, K]
+    reach: Array  # [B, T, R] float64  when each robot could be at an open task
+    way: Array  # [B, T, 2] float64  from each open task to the nearest other one, and to all, mean
+    open: Array  # [B, T, 3] float64  of open tasks: earliest start; duration and way home; delay by others
+    skill: Array  # [B, K, 4] float64  robots that have it; its end, by estimate; how critical it is; work left
+    bound: BoolArray  # [B, K]  whether a member of the team has the skill
+    first: BoolArray  # [B, R]  the team by EARLIEST
     features: Array  # [B, T * RULES, FEATURES] float64
 
 
@@ -84,6 +108,12 @@ def begin(layout: Layout, n: int, seed: int) -> State:
         arrival=np.zeros((n, r)),
         member=np.zeros((n, r), np.bool_),
         lacks=np.zeros((n, n_skills), np.int64),
+        reach=np.zeros((n, n_tasks, r)),
+        way=np.zeros((n, n_tasks, 2)),
+        open=np.zeros((n, n_tasks, 3)),
+        skill=np.zeros((n, n_skills, 4)),
+        bound=np.zeros((n, n_skills), np.bool_),
+        first=np.zeros((n, r), np.bool_),
         features=np.zeros((n, n_tasks * RULES, FEATURES)),
     )
 
@@ -186,9 +216,89 @@ def describe(x, s, b, unit):
     mean_ready, last, most = 0.0, last_home(x, f), 0.0
     for r in range(n_robots):
         mean_ready += f.ready[r] / n_robots
+    _look_around(x, s, b)
+    final = _weigh_skills(x, s, b, unit)
     for k in range(n_skills):
-        most = max(most, _work_left(x, s, b, k))
+        most = max(most, s.skill[b, k, 3])
     earliest, longest = np.inf, 0.0
+    for task in range(n):
+        if not s.done[b, task]:
+            start, home = choose(x, f, task, EARLIEST), 0.0
+            for r in range(n_robots):
+                s.reach[b, task, r] = f.arrival[r]
+                if f.member[r]:
+                    home = max(home, x.travel[n + r, task])
+            s.open[b, task, 0] = start
+            s.open[b, task, 1] = x.duration[task] + home
+            s.open[b, task, 2] = 0.0
+            earliest = min(earliest, start)
+            longest = max(longest, x.duration[task] + home)
+    for task in range(n):
+        if s.done[b, task]:
+            continue
+        here, end, critical = 0.0, 0.0, 0.0
+        for k in range(n_skills):
+            if x.need[task, k] > 0:
+                here = max(here, s.skill[b, k, 3])
+                end = max(end, s.skill[b, k, 1])
+                critical += s.skill[b, k, 2]
+        for rule in range(RULES):
+            start = choose(x, f, task, rule)
+            out = s.features[b, task * RULES + rule]
+            if rule != EARLIEST and _same_team(s, b, f):
+                for k in range(FEATURES):
+                    out[k] = s.features[b, task * RULES + EARLIEST, k]
+                out[15] = 1.0 if rule == LATEST else 0.0
+                out[16] = 1.0 if rule == NEAREST else 0.0
+                continue
+            lost, way, first, home, members = 0.0, 0.0, start, 0.0, 0
+            for r in range(n_robots):
+                if f.member[r]:
+                    lost += start - f.ready[r]
+                    way += x.travel[f.place[r], task]
+                    first = min(first, f.arrival[r])
+                    home = max(home, x.travel[n + r, task])
+                    members += 1
+                if rule == EARLIEST:
+                    s.first[b, r] = f.member[r]
+            out[0] = (start - earliest) / unit
+            out[1] = (start - mean_ready) / unit
+            out[2] = lost / max(members, 1) / unit
+            out[3] = way / max(members, 1) / unit
+            out[4] = (start - first) / unit
+            out[5] = x.duration[task] / unit
+            out[6] = home / unit
+            out[7] = (start + x.duration[task] + home - last) / unit
+            out[8] = (x.duration[task] + home - longest) / unit
+            out[9] = members / n_robots
+            out[10] = s.way[b, task, 0] / unit
+            out[11] = s.way[b, task, 1] / unit
+            out[12] = 1.0 - s.n_done[b] / n
+            out[13] = here / unit / 4.0
+            out[14] = most / unit / 4.0
+            out[15] = 1.0 if rule == LATEST else 0.0
+            out[16] = 1.0 if rule == NEAREST else 0.0
+            weighted, latest = _ends_later(x, s, b, f, task, start)
+            out[17] = 2.0 * weighted / unit
+            out[18] = 2.0 * (latest - final) / unit
+            out[19] = (end - final) / unit
+            out[20] = critical
+            out[21] = (start + x.duration[task] + home - final) / unit
+            later, following, done = _starts_later(x, s, b, f, task, start + x.duration[task], rule)
+            out[22] = later / unit
+            out[23] = (following - earliest) / unit
+            out[25] = (max(done, start + x.duration[task] + home) - final) / unit
+    for task in range(n):
+        if not s.done[b, task]:
+            for rule in range(RULES):
+                out = s.features[b, task * RULES + rule]
+                out[24] = s.open[b, task, 2] / max(n - s.n_done[b] - 1, 1) / unit
+
+
+@kernel
+def _look_around(x, s, b):
+    """Fill in the ways between open tasks."""
+    n = x.need.shape[0]
     for task in range(n):
         if s.done[b, task]:
             continue
@@ -198,58 +308,127 @@ def describe(x, s, b, unit):
                 near = min(near, x.travel[other, task])
                 total += x.travel[other, task]
                 others += 1
-        here = 0.0
-        for k in range(n_skills):
-            if x.need[task, k] > 0:
-                here = max(here, _work_left(x, s, b, k))
-        for rule in range(RULES):
-            start = choose(x, f, task, rule)
-            lost, way, first, home, members = 0.0, 0.0, start, 0.0, 0
-            for r in range(n_robots):
-                if f.member[r]:
-                    lost += start - f.ready[r]
-                    way += x.travel[f.place[r], task]
-                    first = min(first, f.arrival[r])
-                    home = max(home, x.travel[n + r, task])
-                    members += 1
-            earliest = min(earliest, start)
-            longest = max(longest, x.duration[task] + home)
-            out = s.features[b, task * RULES + rule]
-            out[0] = start
-            out[1] = (start - mean_ready) / unit
-            out[2] = lost / max(members, 1) / unit
-            out[3] = way / max(members, 1) / unit
-            out[4] = (start - first) / unit
-            out[5] = x.duration[task] / unit
-            out[6] = home / unit
-            out[7] = (start + x.duration[task] + home - last) / unit
-            out[8] = x.duration[task] + home
-            out[9] = members / n_robots
-            out[10] = near / unit if others > 0 else 0.0
-            out[11] = total / max(others, 1) / unit
-            out[12] = 1.0 - s.n_done[b] / n
-            out[13] = here / unit / 4.0
-            out[14] = most / unit / 4.0
-            out[15] = 1.0 if rule == 1 else 0.0
-            out[16] = 1.0 if rule == 2 else 0.0
-    for task in range(n):
-        if not s.done[b, task]:
-            for rule in range(RULES):
-                out = s.features[b, task * RULES + rule]
-                out[0] = (out[0] - earliest) / unit
-                out[8] = (out[8] - longest) / unit
+        s.way[b, task, 0] = near if others > 0 else 0.0
+        s.way[b, task, 1] = total / max(others, 1)
 
 
 @kernel
-def _work_left(x, s, b, k):
-    """Durations of the open tasks that need skill k, times the need, per robot that has it."""
-    work, able = 0.0, 0
-    for task in range(x.need.shape[0]):
-        if not s.done[b, task]:
-            work += x.need[task, k] * x.duration[task]
-    for r in range(x.ability.shape[0]):
-        able += x.ability[r, k]
-    return work / max(able, 1)
+def _weigh_skills(x, s, b, unit):
+    """Fill in when each skill ends and how critical that is; returns when the last one ends."""
+    final, total = 0.0, 0.0
+    for k in range(x.ability.shape[1]):
+        able, work, left, alone = 0.0, 0.0, 0, 0.0
+        for r in range(x.ability.shape[0]):
+            able += x.ability[r, k]
+            work += x.ability[r, k] * s.ready[b, r]
+        for task in range(x.need.shape[0]):
+            if not s.done[b, task] and x.need[task, k] > 0:
+                work += x.need[task, k] * (x.duration[task] + WAY_SHARE * s.way[b, task, 1])
+                alone += x.need[task, k] * x.duration[task]
+                left += 1
+        for r in range(x.ability.shape[0]):
+            work += x.ability[r, k] * _way_home(x, s, b, r, k, left)
+        s.skill[b, k, 0] = able
+        s.skill[b, k, 1] = work / max(able, 1.0)
+        s.skill[b, k, 3] = alone / max(able, 1.0)
+        final = max(final, s.skill[b, k, 1])
+    for k in range(x.ability.shape[1]):
+        s.skill[b, k, 2] = np.exp((s.skill[b, k, 1] - final) / (CRITICAL * unit)) if s.skill[b, k, 0] > 0.0 else 0.0
+        total += s.skill[b, k, 2]
+    for k in range(x.ability.shape[1]):
+        s.skill[b, k, 2] /= max(total, 1e-9)
+    return final
+
+
+@kernel
+def _way_home(x, s, b, robot, k, left):
+    """Part of the mean way home from the `left` open tasks that need the skill; without any, from where it is."""
+    n = x.need.shape[0]
+    if left == 0:
+        return x.travel[n + robot, s.place[b, robot]] if s.place[b, robot] < n else 0.0
+    total = 0.0
+    for task in range(n):
+        if not s.done[b, task] and x.need[task, k] > 0:
+            total += x.travel[n + robot, task]
+    return WAY_SHARE * total / left
+
+
+@kernel
+def _ends_later(x, s, b, f, task, start):
+    """How much later the skills end with this team, weighted by how critical they are; when the last one ends then."""
+    weighted, latest = 0.0, 0.0
+    for k in range(x.need.shape[1]):
+        end = s.skill[b, k, 1]
+        if x.need[task, k] > 0:
+            spent = -x.need[task, k] * (x.duration[task] + WAY_SHARE * s.way[b, task, 1])
+            for r in range(f.ready.size):
+                if f.member[r]:
+                    spent += x.ability[r, k] * (start + x.duration[task] - f.ready[r])
+            weighted += s.skill[b, k, 2] * spent / s.skill[b, k, 0]
+            end += spent / s.skill[b, k, 0]
+        latest = max(latest, end)
+    return weighted, latest
+
+
+@kernel
+def _same_team(s, b, f):
+    """Whether the team is that by EARLIEST."""
+    same = True
+    for r in range(f.ready.size):
+        same = same and f.member[r] == s.first[b, r]
+    return same
+
+
+@kernel
+def _starts_later(x, s, b, f, task, end, rule):
+    """What becomes of the other open tasks once the team of this one is bound until its end.
+
+    Returns how much later they can start, mean; the earliest start among them; and when all could be done and home.
+    A task starts when enough robots of each skill are there.
+    """
+    total, following, done, others = 0.0, np.inf, 0.0, 0
+    for k in range(x.need.shape[1]):
+        s.bound[b, k] = False
+        for r in range(f.ready.size):
+            s.bound[b, k] = s.bound[b, k] or (f.member[r] and x.ability[r, k] > 0)
+    for other in range(x.need.shape[0]):
+        if other == task or s.done[b, other]:
+            continue
+        start = s.open[b, other, 0]
+        missed = False  # whether one of the team would have been there by the earliest start
+        for r in range(f.ready.size):
+            missed = missed or (f.member[r] and s.reach[b, other, r] <= start)
+        for k in range(x.need.shape[1]):
+            if missed and x.need[other, k] > 0 and s.bound[b, k]:
+                start = max(start, _covered(x, s, b, f, task, other, k, end))
+        later = start - s.open[b, other, 0]
+        if rule == EARLIEST:
+            s.open[b, other, 2] += later
+        total += later
+        following = min(following, start)
+        done = max(done, start + s.open[b, other, 1])
+        others += 1
+    return total / max(others, 1), following if others > 0 else end, done
+
+
+@kernel
+def _covered(x, s, b, f, task, other, k, end):
+    """When enough robots with the skill are at the other task, those of the team after the end of theirs."""
+    left, now, then = x.need[other, k], -np.inf, end + x.travel[task, other]
+    while left > 0:
+        nearest, there = np.inf, 0
+        for r in range(f.ready.size):
+            if x.ability[r, k] > 0:
+                arrival = then if f.member[r] else s.reach[b, other, r]
+                if arrival > now and arrival < nearest:
+                    nearest, there = arrival, x.ability[r, k]
+                elif arrival == nearest:
+                    there += x.ability[r, k]
+        if there == 0:
+            return now
+        now = nearest
+        left -= there
+    return now
 
 
 @kernel

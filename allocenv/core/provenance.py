@@ -1,5 +1,6 @@
 """Where a run came from: versions, commit, machine."""
 
+import os
 import platform
 import subprocess
 import sys
@@ -18,9 +19,20 @@ def provenance() -> dict[str, Any]:
         "command": sys.argv,
         "commit": _commit(),
         "python": platform.python_version(),
-        "machine": f"{platform.machine()} {platform.system()}",
+        "machine": machine(),
         "versions": {name: _version(name) for name in _PACKAGES},
     }
+
+
+def machine() -> str:
+    """The machine in words, for beside every figure."""
+    model = "unknown processor"
+    try:
+        with open("/proc/cpuinfo") as info:
+            model = next((line.split(":")[1].strip() for line in info if line.startswith("model name")), model)
+    except OSError:
+        pass
+    return f"{os.cpu_count()} x {model}"
 
 
 def _version(package: str) -> str | None:

@@ -1,0 +1,97 @@
+"""Can a contender's figures be believed? Two checks beside the replay of every plan by the environment.
+
+Who is not named `oracle_...` must not know the future: on an instance whose hidden part is changed it has to do
+the same until it could see the change. And what was trained must not have been trained on what it is judged on.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from allocenv.core.batch import Batch
+from allocenv.core.clock import counted
+from allocenv.core.fingerprint import fingerprint
+from allocenv.core.problem import Instance, Observation, Problem
+from allocenv.evaluate.contest import Contender
+
+ORACLE = "oracle_"  # names of those that may know the future begin with it
+READS_THE_FUTURE = "READS THE FUTURE"
+TRAINED_ON_THESE = "TRAINED ON THESE INSTANCES"
+LOOKED_AT = 2  # instances
+TRAINING_DRAWS = 256  # instances of a training that are drawn again
+
+
+@runtime_checkable
+class HiddenFuture(Protocol):
+    """A problem that does not show all of an instance from the start."""
+
+    def other_future(self, instance: Instance, rng: np.random.Generator) -> Instance:
+        """The same instance as far as it can be seen at first; what is to come is another."""
+
+
+@runtime_checkable
+class Overlapping(Protocol):
+    """A problem whose instances can be parts of the same data."""
+
+    def overlap(self, one: Instance, other: Instance) -> bool:
+        """Whether the two share data."""
+
+
+def reads_the_future(problem: Problem, instances: Sequence[Instance], contender: Contender, seed: int = 0) -> bool:
+    """Whether the contender acts otherwise where only what it cannot know is changed.
+
+    The first action in which its two plans differ is held against what could be seen before it, by replaying what
+    came before: if that was the same, the contender knew more.
+    """
+    if not isinstance(problem, HiddenFuture):
+        return False
+    for i, instance in enumerate(instances[:LOOKED_AT]):
+        other = problem.other_future(instance, np.random.default_rng([seed, i]))
+        plans = []
+        for each in (instance, other):
+            with counted():
+                actions = contender(problem.holding([each]), each, np.random.default_rng([seed, i])).actions
+            plans.append(np.asarray(actions, np.int32).reshape(-1, 2))
+        shortest = min(map(len, plans))
+        differ = np.flatnonzero((plans[0][:shortest] != plans[1][:shortest]).any(axis=1))
+        if len(differ) and _look_the_same(problem, instance, other, plans[0][: int(differ[0])]):
+            return True
+    return False
+
+
+def _look_the_same(problem: Problem, one: Instance, other: Instance, actions: np.ndarray) -> bool:
+    """Whether both instances could not be told apart before, during and after the actions."""
+    batches = [Batch(problem.holding([each]), 1) for each in (one, other)]
+    for batch, each in zip(batches, (one, other), strict=True):
+        batch.load([each])
+    if not _equal(*(batch.observe() for batch in batches)):
+        return False
+    for action in actions:
+        outcomes = [batch.step(action[None]) for batch in batches]
+        if outcomes[0].rewards[0] != outcomes[1].rewards[0] or not _equal(*(batch.observe() for batch in batches)):
+            return False
+    return True
+
+
+def _equal(one: Observation, other: Observation) -> bool:
+    return all(a.shape == b.shape and np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+def trained_on(problem: Problem, training: Problem, instances: Iterable[Instance], seed: int) -> bool:
+    """Whether a training of that seed begins episodes on instances, or parts of their data, that are judged on."""
+    drawn = [training.draw(np.random.default_rng([seed, row])) for row in range(TRAINING_DRAWS)]
+    if isinstance(problem, Overlapping):
+        return any(problem.overlap(one, other) for one in instances for other in drawn)
+    known = {fingerprint(each) for each in drawn}
+    return any(fingerprint(each) in known for each in instances)
+
+
+def warnings_of(
+    problem: Problem, instances: Sequence[Instance], contenders: Mapping[str, Contender], seed: int = 0
+) -> dict[str, str]:
+    """Contender -> why its figures do not count; those that are allowed to know the future are not asked."""
+    suspects = {name: each for name, each in contenders.items() if not name.startswith(ORACLE)}
+    return {
+        name: READS_THE_FUTURE for name, each in suspects.items() if reads_the_future(problem, instances, each, seed)
+    }

@@ -1,0 +1,138 @@
+"""What an evaluation found, and everything needed to believe or repeat it: as files, and read back."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from allocenv.core.files import InputError, read_text, write_atomically
+from allocenv.evaluate.contest import Row, contenders_of
+
+FORMAT = "allocenv-results-1"
+FILE = "results.json"
+PICTURE = "picture.png"  # of the first instance under the best plan
+
+
+@dataclass(frozen=True)
+class Results:
+    """One comparison: contenders on a named instance set of a problem."""
+
+    problem: str
+    instances: str  # the named set
+    objective: str  # what is minimised, in words
+    rows: Sequence[Row]
+    kinds: Mapping[str, str]  # contender -> one of `contest.KINDS`
+    warnings: Mapping[str, str] = field(default_factory=dict)  # contender -> why its figures do not count
+    fingerprints: Mapping[str, str] = field(default_factory=dict)  # instance -> what it holds
+    params: Mapping[str, Any] = field(default_factory=dict)  # of the problem, where they are not the defaults
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def contenders(self) -> list[str]:
+        return contenders_of(self.rows)
+
+    @property
+    def labels(self) -> list[str]:
+        """Of the instances, in order."""
+        return list(dict.fromkeys(row.instance for row in self.rows))
+
+    @property
+    def seeds(self) -> list[int]:
+        return sorted({row.seed for row in self.rows})
+
+    @property
+    def command(self) -> str:
+        return str(self.provenance.get("command", ""))
+
+    def final(self) -> "Results":
+        """Without the shorter limits of contenders that were given several."""
+        most: dict[str, float] = {}
+        for row in self.rows:
+            most[row.contender] = max(most.get(row.contender, -np.inf), row.limit)
+        kept = [row for row in self.rows if row.limit == most[row.contender]]
+        return Results(**{**{f.name: getattr(self, f.name) for f in fields(self)}, "rows": kept})
+
+
+def write_results(results: Results, folder: Path) -> list[Path]:
+    """results.json, rows.csv and, where pyarrow is installed, rows.parquet."""
+    flat = [_flat(row) for row in results.rows]
+    columns = list(dict.fromkeys(key for row in flat for key in row))
+    text = io.StringIO()
+    writer = csv.DictWriter(text, columns, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(flat)
+    document = {**asdict(results), "format": FORMAT, "rows": [_plain(row.to_dict()) for row in results.rows]}
+    write_atomically(folder / FILE, json.dumps(document, indent=1) + "\n")
+    write_atomically(folder / "rows.csv", text.getvalue())
+    written = [folder / FILE, folder / "rows.csv"]
+    parquet = _parquet(flat, columns)
+    if parquet is not None:
+        write_atomically(folder / "rows.parquet", parquet)
+        written.append(folder / "rows.parquet")
+    return written
+
+
+def read_results(path: Path) -> Results:
+    """What `write_results` wrote into a folder; the file itself may be named as well.
+
+    Raises:
+        InputError: it is not there, or something else.
+    """
+    file = path / FILE if path.is_dir() else path
+    try:
+        document = json.loads(read_text(file))
+    except ValueError as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(str(file), "the file", str(error), "results of `allocenv evaluate --out`") from None
+    found = document.get("format") if isinstance(document, dict) else type(document).__name__
+    if found != FORMAT:
+        raise InputError(str(file), "format", found, f"{FORMAT!r}, as `allocenv evaluate --out` writes it")
+    del document["format"]
+    known = {f.name for f in fields(Results)}
+    for key in (*(key for key in document if key not in known), *("rows" for _ in range("rows" not in document))):
+        raise InputError(str(file), key, document.get(key), f"the keys {', '.join(sorted(known))}")
+    rows = [_row(values, str(file), i) for i, values in enumerate(document["rows"])]
+    if not rows:
+        raise InputError(str(file), "rows", "none", "at least one row")
+    return Results(**{**document, "rows": rows})
+
+
+def _row(values: Any, source: str, i: int) -> Row:
+    """Raises InputError."""
+    known = {f.name for f in fields(Row)}
+    if not isinstance(values, dict) or set(values) != known:
+        raise InputError(source, f"rows[{i}]", values, f"an object of {', '.join(sorted(known))}")
+    unknown: dict[str, Any] = {"bound": -np.inf, "limit": np.inf, "peak_mb": np.nan}
+    missing = {key: value for key, value in unknown.items() if values[key] is None}
+    return Row(**{**values, **missing})
+
+
+def _plain(row: dict[str, Any]) -> dict[str, Any]:
+    """JSON knows no infinity."""
+    return {k: None if isinstance(v, float) and not math.isfinite(v) else v for k, v in row.items()}
+
+
+def _flat(row: Row) -> dict[str, Any]:
+    """One line of a table; figures as columns of their own."""
+    values = row.to_dict()
+    figures = values.pop("figures")
+    return {**values, **{f"figure_{name}": value for name, value in figures.items()}}
+
+
+def _parquet(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes | None:
+    try:
+        import pyarrow
+        from pyarrow import parquet
+    except ImportError:
+        return None
+    table = pyarrow.table({name: [row.get(name) for row in rows] for name in columns})
+    buffer = io.BytesIO()
+    parquet.write_table(table, buffer)
+    return buffer.getvalue()
