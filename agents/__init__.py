@@ -10,6 +10,7 @@ AGENTS: dict[str, str] = {
     "maskable_ppo": "allocenv.agents.sb3:MaskablePPOAgent",
     "dqn": "allocenv.agents.sb3:DQNAgent",
     "game_ppo": "allocenv.agents.games:GamePPOAgent",
+    "preassign": "allocenv.agents.preassign.agent:PreassignAgent",
     "qr_dqn": "allocenv.agents.sb3:QRDQNAgent",
     "evolution": "allocenv.agents.evolution.agent:EvolutionAgent",
 }

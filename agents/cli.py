@@ -289,14 +289,10 @@ def _supplied(package: str, name: str) -> Any:
 
 
 def _offer_learnt(context: typer.Context) -> None:
-    """Problems cannot import agents: hand their commands a way to the shipped policies."""
+    """Problems cannot import agents: hand their commands a way to trained policies."""
+    from allocenv.agents.offer import Learnt
 
-    def learnt(problem: Any) -> dict[str, Any]:
-        from allocenv.agents.solvers import shipped_solvers
-
-        return dict(shipped_solvers(context.invoked_subcommand or "", problem))
-
-    context.obj = learnt
+    context.obj = Learnt(context.invoked_subcommand or "")
 
 
 def _mount_exports() -> None:

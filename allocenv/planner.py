@@ -108,7 +108,7 @@ class _Portfolio:
             self._solve(name, solvers[name], 0, self.left)
         exact = parts["exact"] if self.limit >= EXACT_FROM else []
         if exact:
-            warm = min(WARM_SHARE * self.limit, WARM_MOST) if parts["anytime"] else 0.0
+            warm = min(WARM_SHARE * self.limit, WARM_MOST, self.left)
             self._together([(name, solvers[name]) for name in parts["anytime"]], 1, warm)
             self._beside(exact[0], solvers, parts["anytime"])
         else:
@@ -147,6 +147,12 @@ class _Portfolio:
 
     def _keep(self, name: str, solution: Solution) -> None:
         """Keep a better solution or bound; the environment has the last word on both cost and legality."""
+        if solution.actions is self.found.solution.actions and not solution.optimal:  # it has been checked
+            with self.lock:
+                self.found.bound = max(self.found.bound, solution.bound)
+                if self.found.proven:
+                    self.proven.set()
+            return
         checked = replay(self.problem, self.instance, solution.actions)
         if checked.illegal.any():
             at = int(np.argmax(checked.illegal))

@@ -31,10 +31,14 @@ def plan_command(
 
 
 def evaluate_command(
+    context: typer.Context,
     preset: Preset = "rbf",
     mode: Annotated[str, typer.Option(help="fixed, or paper: step for step as published.")] = "fixed",
     instances: Annotated[str, typer.Option(help="Named instance set; see `allocenv list task`.")] = "default",
     against: Annotated[str, typer.Option(help="Opponents, comma-separated; `quick`, or `all`.")] = "quick",
+    agent: Annotated[
+        list[str] | None, typer.Option("--agent", "--policies", help="Run folder of a training. Repeatable.")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many instances.")] = None,
     seconds: Annotated[float, typer.Option(help="Of each whole-episode search, an instance.")] = 5.0,
     seed: Seed = 0,
@@ -46,5 +50,6 @@ def evaluate_command(
     """Compare opponents on the same missions: what they earn, with intervals, and what a decision takes."""
     from allocenv.problems.task.evaluation_run import Wishes, run_evaluation
 
-    wishes = Wishes(preset, mode, instances, against, limit, seconds, seed, tuple(sys.argv[1:]))
-    run_evaluation(wishes, out, readme)
+    runs = tuple(agent or ())
+    wishes = Wishes(preset, mode, instances, against, runs, limit, seconds, seed, tuple(sys.argv[1:]))
+    run_evaluation(wishes, out, readme, context.obj.of_run if runs else None)

@@ -11,8 +11,9 @@ from rich.table import Table
 from scipy.stats import bootstrap
 
 from allocenv.core.arrays import Array
+from allocenv.core.policy import Policy
 from allocenv.problems.task.mission import Mission
-from allocenv.problems.task.opponents import Played, opponents_of
+from allocenv.problems.task.opponents import Played, opponents_of, play_policy
 from allocenv.problems.task.problem import Task
 
 RESAMPLES = 2000
@@ -50,9 +51,17 @@ class Judged(NamedTuple):
 def judged(problem: Task, missions: Sequence[Mission], name: str, seed: int = 0, seconds: float = 5.0) -> Judged:
     """Let an opponent play all missions."""
     opponent = opponents_of(problem)[name]
-    played: Played = opponent.play(problem, missions, seed, seconds)
+    return _judged(problem, name, opponent.what, opponent.play(problem, missions, seed, seconds))
+
+
+def judged_policy(problem: Task, missions: Sequence[Mission], name: str, policy: Policy) -> Judged:
+    """Let a trained policy play all missions."""
+    return _judged(problem, name, "a trained agent", play_policy(problem, missions, policy, lambda: -1))
+
+
+def _judged(problem: Task, name: str, what: str, played: Played) -> Judged:
     figures = played.objectives if problem.rules.makespan else 0.0 - played.objectives
-    return Judged(name, opponent.what, figures, played.seconds, played.decisions, played.illegal)
+    return Judged(name, what, figures, played.seconds, played.decisions, played.illegal)
 
 
 def interval(values: Array, seed: int = 0) -> Interval:

@@ -1,14 +1,17 @@
 """What does `allocenv evaluate task` do? Draw the missions, let everyone play, print, write."""
 
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 from allocenv.core.console import report_console
 from allocenv.core.files import between_marks, write_atomically
+from allocenv.core.policy import Policy
 from allocenv.problems.task.evaluation import (
     Judged,
     judged,
+    judged_policy,
     markdown_table,
     results_csv,
     results_json,
@@ -16,6 +19,8 @@ from allocenv.problems.task.evaluation import (
 )
 from allocenv.problems.task.opponents import opponent_names
 from allocenv.problems.task.problem import Task
+
+Trained = Callable[[str, Task], tuple[str, Policy]]  # run folder, problem -> name and policy
 
 
 class Wishes(NamedTuple):
@@ -25,20 +30,25 @@ class Wishes(NamedTuple):
     mode: str = "fixed"
     instances: str = "default"
     against: str = "quick"
+    runs: tuple[str, ...] = ()  # folders of trainings
     limit: int | None = None
     seconds: float = 5.0
     seed: int = 0
     arguments: tuple[str, ...] = ()
 
 
-def run_evaluation(wishes: Wishes, out: Path | None, readme: Path | None) -> list[Judged]:
-    """Compare, print the table, write it where asked for."""
+def run_evaluation(
+    wishes: Wishes, out: Path | None, readme: Path | None, trained: Trained | None = None
+) -> list[Judged]:
+    """Compare, print the table, write it where asked for. `trained` loads `wishes.runs`."""
     if not 0 < wishes.seconds < 1e6:
         raise ValueError(f"--seconds: expected a positive number, got {wishes.seconds}.")
     problem = Task(wishes.preset, wishes.mode)
     names = opponent_names(wishes.against, problem)
     pairs = list(problem.instance_set(wishes.instances))[: wishes.limit]
     labels, missions = [label for label, _ in pairs], [mission for _, mission in pairs]
+    held = problem.holding(missions)
+    runs = [trained(run, held) for run in wishes.runs] if trained else []
     if readme is not None:
         between_marks(readme, "", "task")  # says what is wrong before anything is measured
     console, rows = report_console(), []
@@ -47,6 +57,9 @@ def run_evaluation(wishes: Wishes, out: Path | None, readme: Path | None) -> lis
             status.update(f"{name} on {len(missions)} missions")
             judged(problem, missions[:1], name, wishes.seed, 1e-3)  # compiles
             rows.append(judged(problem, missions, name, wishes.seed, wishes.seconds))
+        for name, policy in runs:
+            status.update(f"{name} on {len(missions)} missions")
+            rows.append(judged_policy(problem, missions, name, policy))
     title = f"{wishes.preset} ({wishes.mode}), {wishes.instances}: {len(missions)} missions"
     console.print(terminal_table(problem, rows, title))
     command = shlex.join(["allocenv", *wishes.arguments])

@@ -7,7 +7,7 @@ comparison with policies these are told by the `oracle_` in their names.
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from allocenv.core.arrays import FloatArray, IntArray
 from allocenv.core.batch import Batch
 from allocenv.core.clock import perf_counter
 from allocenv.core.policy import Policy
-from allocenv.core.replay import better, replay
+from allocenv.core.replay import replay
 from allocenv.core.solver import Entry, Solution, never
 from allocenv.problems.task.bound import upper_bound
 from allocenv.problems.task.heuristics import PATIENCES, ROUTING_RULES, RULES, Rule, TeamPolicy
@@ -32,30 +32,22 @@ if TYPE_CHECKING:
     from allocenv.problems.task.problem import Task
 
 
-def actions_of(
-    problem: "Task",
-    mission: Mission,
-    rule: Rule,
-    rng: np.random.Generator,
-    most: int | None = None,
-    stop: Callable[[], bool] = never,
-) -> IntArray:
-    """The actions [n, 2] of a rule until the end of the mission, at most so many."""
-    return acted(problem, mission, TeamPolicy(rule, rng), most, stop)
+class Acted(NamedTuple):
+    """What was done until the end of a mission, or as far as the time sufficed."""
+
+    actions: IntArray  # [n, 2]
+    objective: float  # so far
 
 
-def acted(
-    problem: "Task", mission: Mission, act: Policy, most: int | None = None, stop: Callable[[], bool] = never
-) -> IntArray:
-    """The actions [n, 2] of a policy until the end of the mission, at most so many."""
+def acted(problem: "Task", mission: Mission, act: Policy, stop: Callable[[], bool] = never) -> Acted:
+    """Let a policy act."""
     batch = Batch(problem, 1)
     batch.load([mission])
     actions: list[IntArray] = []
-    limit = problem.max_steps if most is None else most
-    while len(actions) < limit and problem.steps_left(batch.state, 0) > 0 and not stop():
+    while problem.steps_left(batch.state, 0) > 0 and not stop():
         actions.append(act(batch)[0])
         batch.step(actions[-1][None])
-    return np.array(actions, np.int32).reshape(-1, 2)
+    return Acted(np.array(actions, np.int32).reshape(-1, 2), float(batch.costs()[0]))
 
 
 def rules_for(problem: "Task") -> dict[str, Rule]:
@@ -63,7 +55,7 @@ def rules_for(problem: "Task") -> dict[str, Rule]:
     return ROUTING_RULES if problem.rules.single else RULES
 
 
-Plan = Callable[["Task", Mission, float, np.random.Generator, Callable[[], bool]], IntArray]  # -> actions [n, 2]
+Plan = Callable[["Task", Mission, float, np.random.Generator, Callable[[], bool]], Acted]
 
 
 def _solver(name: str, plan: Plan) -> Any:
@@ -78,8 +70,10 @@ def _solver(name: str, plan: Plan) -> Any:
         stop: Callable[[], bool] = never,
     ) -> Solution:
         began = perf_counter()
-        actions = plan(problem, instance, seconds, rng, lambda: stop() or perf_counter() - began > seconds)
-        return better(problem, instance, actions, name, began, start)
+        actions, cost = plan(problem, instance, seconds, rng, lambda: stop() or perf_counter() - began > seconds)
+        if start is not None and start.objective <= cost:
+            return start
+        return Solution(actions, cost, found_by=name, seconds=perf_counter() - began)
 
     return solve
 
@@ -87,9 +81,9 @@ def _solver(name: str, plan: Plan) -> Any:
 def _rule(rule: Rule, single: bool) -> Plan:
     def plan(
         problem: "Task", mission: Mission, seconds: float, rng: np.random.Generator, stop: Callable[[], bool]
-    ) -> IntArray:
+    ) -> Acted:
         fitting = rule if problem.rules.single == single else next(iter(rules_for(problem).values()))
-        return actions_of(problem, mission, fitting, rng, stop=stop)
+        return acted(problem, mission, TeamPolicy(fitting, rng), stop)
 
     return plan
 
@@ -99,10 +93,10 @@ def _of_teams(act: Callable[["Task", np.random.Generator], Policy]) -> Plan:
 
     def plan(
         problem: "Task", mission: Mission, seconds: float, rng: np.random.Generator, stop: Callable[[], bool]
-    ) -> IntArray:
+    ) -> Acted:
         if problem.rules.single:
             return _rule(next(iter(ROUTING_RULES.values())), True)(problem, mission, seconds, rng, stop)
-        return acted(problem, mission, act(problem, rng), stop=stop)
+        return acted(problem, mission, act(problem, rng), stop)
 
     return plan
 
@@ -146,7 +140,8 @@ def _searching(name: str) -> Any:
             found: Solution = _solver(name, _rule(rule, True))(problem, instance, seconds, rng, start, stop)
             return found
         began, bound = perf_counter(), -upper_bound(problem, instance)
-        best = search(problem, instance, name, seconds, int(rng.integers(2**31)), stop)
+        beat = np.inf if start is None else start.objective
+        best = search(problem, instance, name, seconds, int(rng.integers(2**31)), stop, beat=beat)
         if start is not None and start.objective <= best.objective:
             return replace(start, bound=bound)
         return Solution(best.actions, best.objective, bound, name, perf_counter() - began)
@@ -184,10 +179,10 @@ def _idle(problem: "Task", mission: Mission) -> float:
 
 
 SOLVERS: dict[str, Entry] = {
+    "learnt": Entry(_solver("learnt", _of_teams(learnt)), "quick"),  # the best of the quick ones first: time is short
     **{name: Entry(_solver(name, _rule(rule, False)), "quick") for name, rule in RULES.items()},
     **{name: Entry(_solver(name, _rule(rule, True)), "quick") for name, rule in ROUTING_RULES.items()},
     **{name: Entry(_solver(name, _of_teams(_by_rounds(allocate))), "none") for name, allocate in ALLOCATORS.items()},
-    "learnt": Entry(_solver("learnt", _of_teams(learnt)), "quick"),
     "lookahead": Entry(_solver("lookahead", _of_teams(_lookahead)), "none"),
     "oracle_lookahead": Entry(_solver("oracle_lookahead", _of_teams(_oracle_lookahead)), "none"),
     **{name: Entry(_searching(name), "anytime" if name == "oracle_search" else "none") for name in VARIATIONS},
@@ -201,7 +196,7 @@ def expert(problem: "Task", mission: Mission, steps: int) -> tuple[IntArray, Flo
     rules = list(ROUTING_RULES.values())
     if not problem.rules.single:
         rules = [replace(RULES["patience"], amount=d) for d in PATIENCES]
-    plans = [actions_of(problem, mission, rule, np.random.default_rng(0)) for rule in rules]
+    plans = [acted(problem, mission, TeamPolicy(rule, np.random.default_rng(0))).actions for rule in rules]
     played = [replay(problem, mission, plan) for plan in plans]
     best = min(range(len(plans)), key=lambda i: float(played[i].costs[-1]))
     return plans[best][:steps], played[best].rewards[:steps]
@@ -215,7 +210,7 @@ def warm_up() -> None:
     for problem in (Task(n_entities=4, n_tasks=2), Task("dcmrta", n_entities=5, n_tasks=2)):
         mission = problem.draw(np.random.default_rng(0))
         for rule in rules_for(problem).values():
-            actions_of(problem.holding([mission]), mission, rule, np.random.default_rng(0))
+            acted(problem.holding([mission]), mission, TeamPolicy(rule, np.random.default_rng(0)))
         if not problem.rules.single:
             acted(problem.holding([mission]), mission, LearntPolicy(patience()))
             search(problem.holding([mission]), mission, "oracle_search", 1.0, most=1)

@@ -9,6 +9,7 @@ import numpy as np
 
 from allocenv.core import resource_state
 from allocenv.core.arrays import Array, BoolArray, FloatArray, IntArray
+from allocenv.core.batch import Batch
 from allocenv.core.problem import Observation, Outcome, Sizes
 from allocenv.core.solver import Entry
 from allocenv.core.state_dict import named_arrays
@@ -24,6 +25,7 @@ from allocenv.problems.task.presets import find_source, ranges_of, rules_of
 from allocenv.problems.task.rules import EVENTS, PAPER_ELECTRIC, Rules
 
 if TYPE_CHECKING:
+    from allocenv.problems.task.rounds.batched import TeamRounds
     from allocenv.problems.task.teams.course import TeamCourse
 
 MAX_STEPS = 1_000_000
@@ -204,6 +206,12 @@ class Task:
         from allocenv.problems.task.teams.course import TeamCourse
 
         return TeamCourse(self, **settings)
+
+    def rounds(self, batch: Batch) -> "TeamRounds":
+        """How the agent `preassign` sees and decides the rounds of a batch of this problem."""
+        from allocenv.problems.task.rounds.batched import TeamRounds
+
+        return TeamRounds(batch)
 
     def rank(self, costs: Array, rewards: FloatArray) -> tuple[float, ...]:
         return (float(costs[-1]),)

@@ -46,7 +46,7 @@ def situation_of(rules: Rules, s: State, b: int) -> Situation:
     straight = np.sqrt((offset**2).sum(axis=2))
     rate = s.rate[b, free][:, None] + s.slot_rate[b, slots][None]
     cost = s.cost[b, free][:, None] + 0.5 * rate * straight
-    done = s.now[b] + _way(rules, offset, straight) + s.q_work[b, s.task[b, slots]][None]
+    done = s.now[b] + way(rules, offset, straight) + s.q_work[b, s.task[b, slots]][None]
     return Situation(
         entities=free,
         slots=slots,
@@ -57,10 +57,10 @@ def situation_of(rules: Rules, s: State, b: int) -> Situation:
     )
 
 
-def _way(rules: Rules, offset: Array, straight: Array) -> Array:
-    """How long everyone would travel: [F, O]."""
+def way(rules: Rules, offset: Array, straight: Array) -> Array:
+    """How long everyone would travel, given offsets [..., 2] and their Euclidean lengths [...]: [...]."""
     if rules.metric == NONE:
         return np.zeros_like(straight)
     sizes = np.abs(offset)
-    way = {MANHATTAN: sizes.sum(axis=2), CHEBYSHEV: sizes.max(axis=2)}.get(rules.metric, straight)
-    return np.asarray(way / rules.speed)
+    ways = {MANHATTAN: sizes.sum(axis=-1), CHEBYSHEV: sizes.max(axis=-1)}.get(rules.metric, straight)
+    return np.asarray(ways / rules.speed)

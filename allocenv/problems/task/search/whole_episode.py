@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from allocenv.problems.task.problem import Task
 
 ROWS = 128
-GENERATION_SECONDS = 0.05  # of that many candidates
+STEP_SECONDS = 1.2e-4  # of that many candidates
 SPREAD_LIMIT, SPREAD_PRICE = 0.3, 0.3  # of the logarithms, at the start
+SHARE = 0.85  # of the time limit: what is left is for taking the actions of the best candidate once more
 
 
 class Found(NamedTuple):
@@ -130,8 +131,8 @@ VARIATIONS: dict[str, Callable[[Array, np.random.Generator], Variation]] = {
 class _Rollouts:
     """Play candidates of one mission, a row each; all arrays are made once."""
 
-    def __init__(self, problem: "Task", mission: Mission) -> None:
-        self.problem, self.mission = problem, mission
+    def __init__(self, problem: "Task", mission: Mission, late: Callable[[], bool]) -> None:
+        self.problem, self.mission, self.late = problem, mission, late
         self.batch = Batch(problem, ROWS)
         self.batch.load([mission] * ROWS)
         self.start = copy_arrays(self.batch.state)
@@ -152,6 +153,7 @@ class _Rollouts:
         return self._play([setting] * ROWS, candidates)
 
     def _play(self, chosen: list[Setting], candidates: Array) -> Array:
+        """What is reached at the end, or by the time it is late."""
         m, q = self.mission.n_entities, self.mission.n_tasks
         base = np.array([limits(self.cover, self.mission.value, setting) for setting in dict.fromkeys(chosen)])
         row = {setting: i for i, setting in enumerate(dict.fromkeys(chosen))}
@@ -164,7 +166,7 @@ class _Rollouts:
         if self.act.scratch is not None:
             self.act.scratch.expected[:] = -1
         model: State = self.batch.state.model
-        while not (model.over | (model.steps_left <= 0)).all():
+        while not ((model.over | (model.steps_left <= 0)).all() or self.late()):
             self.batch.step(self.act(self.batch))
         self.episodes += ROWS
         return self.batch.costs()
@@ -178,19 +180,27 @@ def search(
     seed: int = 0,
     stop: Callable[[], bool] = never,
     most: int | None = None,
+    beat: float = np.inf,
 ) -> Found:
-    """The best candidate within a wall time, or after `most` episodes: at least the best rule of thumb."""
-    began = perf_counter()
+    """The best candidate within a wall time, or after `most` episodes: at least the best rule of thumb.
+
+    Where it reaches no less than `beat` there are no actions: nobody wants them.
+    """
+    began, limit = perf_counter(), SHARE * seconds
+
+    def late() -> bool:
+        return stop() or (most is None and perf_counter(STEP_SECONDS) - began > limit)
+
     rng = np.random.default_rng(seed)
-    play = _Rollouts(problem, mission)
+    play = _Rollouts(problem, mission, late)
     thumbs = settings(problem.rules)
     reached = play.of_settings(thumbs)
     setting = thumbs[int(np.argmin(reached))]
     lowest, best = float(reached.min()), np.zeros(mission.n_entities + mission.n_tasks)
     spread = np.concatenate([np.full(mission.n_entities, SPREAD_PRICE), np.full(mission.n_tasks, SPREAD_LIMIT)])
     varied = VARIATIONS[variation](spread, rng)
-    while not stop():
-        spent = (perf_counter(GENERATION_SECONDS) - began) / seconds if most is None else play.episodes / most
+    while not late():
+        spent = (perf_counter() - began) / limit if most is None else play.episodes / most
         if spent >= 1.0:
             break
         candidates = varied.ask()
@@ -198,11 +208,16 @@ def search(
         varied.tell(candidates, objectives, 1.0 - spent)
         if objectives.min() < lowest:
             lowest, best = float(objectives.min()), candidates[int(np.argmin(objectives))].copy()
-    return Found(lowest, _actions(problem, mission, play, setting, best), play.episodes, setting)
+    if lowest >= beat:
+        return Found(lowest, np.zeros((0, 2), np.int32), play.episodes, setting)
+    actions, objective = _followed(problem, mission, play, setting, best)
+    return Found(objective, actions, play.episodes, setting)
 
 
-def _actions(problem: "Task", mission: Mission, play: _Rollouts, setting: Setting, candidate: Array) -> IntArray:
-    """The actions [n, 2] that the candidate takes."""
+def _followed(
+    problem: "Task", mission: Mission, play: _Rollouts, setting: Setting, candidate: Array
+) -> tuple[IntArray, float]:
+    """The actions [n, 2] that the candidate takes, to the end, and what they reach."""
     m, q = mission.n_entities, mission.n_tasks
     row = Numbers(*(array[:1].copy() for array in play.numbers))
     row.price[0, :m] = np.exp(candidate[:m])
@@ -214,4 +229,4 @@ def _actions(problem: "Task", mission: Mission, play: _Rollouts, setting: Settin
     while problem.steps_left(batch.state, 0) > 0:
         actions.append(act(batch)[0])
         batch.step(actions[-1][None])
-    return np.array(actions, np.int32).reshape(-1, 2)
+    return np.array(actions, np.int32).reshape(-1, 2), float(batch.costs()[0])
