@@ -173,7 +173,13 @@ def _solvers(problem_name: str, problem: Problem, wishes: Wishes) -> dict[str, t
         raise ValueError(f"--against: expected solvers among {', '.join(entries)}; got {unknown[0]!r}.")
     found = {}
     for name in names:
-        kind = "agent" if name in shipped else "planner" if name == planner else _KINDS[entries[name].part]
+        kind = (
+            "agent"
+            if name in shipped or entries[name].learnt
+            else "planner"
+            if name == planner
+            else _KINDS[entries[name].part]
+        )
         found[name] = entries[name].solver, "oracle" if name.startswith(ORACLE) else kind
     for agent in wishes.agents:
         name, solver = learnt_solver(agent, problem_name, problem)

@@ -56,3 +56,4 @@ class Entry(NamedTuple):
 
     solver: Solver
     part: Literal["quick", "anytime", "exact", "none"]
+    learnt: bool = False

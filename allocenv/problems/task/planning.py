@@ -89,20 +89,22 @@ def _rule(rule: Rule, single: bool) -> Plan:
 
 
 def _of_teams(act: Callable[["Task", np.random.Generator], Policy]) -> Plan:
-    """A policy that forms teams; routes are planned by their own first rule instead."""
+    """A policy that forms teams, and greedy once its time is over; routes are planned by their own first rule."""
 
     def plan(
         problem: "Task", mission: Mission, seconds: float, rng: np.random.Generator, stop: Callable[[], bool]
     ) -> Acted:
         if problem.rules.single:
             return _rule(next(iter(ROUTING_RULES.values())), True)(problem, mission, seconds, rng, stop)
-        return acted(problem, mission, act(problem, rng), stop)
+        policy, quick = act(problem, rng), TeamPolicy(RULES["greedy"], rng)
+        return acted(problem, mission, lambda batch: (quick if stop() else policy)(batch))
 
     return plan
 
 
 # Rules of thumb that `search.settings.tuned` chose on the first ten training missions of the preset.
 BASES = {"material": Setting(0.6, 0.03, 20.0), "electric": Setting(3.0)}
+EXACT = "oracle_exact"  # it knows the arrivals
 BASE = Setting(0.2, 0.03, 5.0)  # of rbf, and of others
 
 
@@ -166,7 +168,7 @@ def _exact(
     if len(found.actions) == 0:
         return replace(known, optimal=found.proven)
     return Solution(
-        found.actions, found.objective, found_by="exact", seconds=perf_counter() - began, optimal=found.proven
+        found.actions, found.objective, found_by=EXACT, seconds=perf_counter() - began, optimal=found.proven
     )
 
 
@@ -179,14 +181,16 @@ def _idle(problem: "Task", mission: Mission) -> float:
 
 
 SOLVERS: dict[str, Entry] = {
-    "learnt": Entry(_solver("learnt", _of_teams(learnt)), "quick"),  # the best of the quick ones first: time is short
+    "learnt": Entry(
+        _solver("learnt", _of_teams(learnt)), "quick", learnt=True
+    ),  # the best of the quick ones first: time is short
     **{name: Entry(_solver(name, _rule(rule, False)), "quick") for name, rule in RULES.items()},
     **{name: Entry(_solver(name, _rule(rule, True)), "quick") for name, rule in ROUTING_RULES.items()},
     **{name: Entry(_solver(name, _of_teams(_by_rounds(allocate))), "none") for name, allocate in ALLOCATORS.items()},
     "lookahead": Entry(_solver("lookahead", _of_teams(_lookahead)), "none"),
     "oracle_lookahead": Entry(_solver("oracle_lookahead", _of_teams(_oracle_lookahead)), "none"),
     **{name: Entry(_searching(name), "anytime" if name == "oracle_search" else "none") for name in VARIATIONS},
-    "exact": Entry(_exact, "exact"),
+    EXACT: Entry(_exact, "exact"),
 }
 
 
