@@ -63,9 +63,9 @@ class Foresight:
         )
 
     @classmethod
-    def taught(cls, trace: Trace, system: System, seed: int = 0) -> "Foresight":
+    def taught(cls, trace: Trace, system: System, seed: int = 0, rules: tuple[Rule, ...] = RULES) -> "Foresight":
         """One that has seen the first half of the trace before, and begins anew."""
-        agent = cls(trace, system, seed)
+        agent = cls(trace, system, seed, rules)
         Simulation(trace, system, seed).run(agent, len(trace) // 2)
         agent.begin()
         return agent

@@ -59,6 +59,12 @@ RULES = (
     Rule(FORESEE, 3.5, 0, 0.0),
 )
 
+FRUGAL = 40.0  # times the caution of the others
+FRUGAL_RULES = (  # few moves: "stay", many hits, and foreseeing ones that move only what is worth it many times over
+    *(r for r in RULES if r.kind == SELECT and (r.probability == 0.0 or r.hits == 16)),
+    *(r._replace(caution=FRUGAL * r.caution) for r in RULES if r.kind == FORESEE),
+)
+
 
 def arrays_of(rules: tuple[Rule, ...]) -> Rules:
     """The rules as kernels take them."""
