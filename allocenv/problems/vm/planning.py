@@ -152,3 +152,7 @@ def warm_up() -> None:
         if entry.part != "anytime":
             entry.solver(here, cluster, EXPERT_SECONDS, np.random.default_rng(0))
     anneal(cluster, here.rules, here.max_moves, EXPERT_SECONDS, 0, tries=2_000 * cluster.n_vms)
+    elsewhere = cluster.bin_of.copy()
+    some = np.flatnonzero(cluster.movable)[:2]
+    elsewhere[some] = (elsewhere[some] + 1) % cluster.n_pms
+    order_moves(cluster, here.rules, elsewhere, cluster.variant_of, 1)  # too many to make: by force
