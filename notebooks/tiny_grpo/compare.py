@@ -68,9 +68,9 @@ def main() -> None:
         if not seeds:
             continue
         ends = {what: np.array([runs[s][what][-1] for s in seeds]) for what in ("pool", "unseen")}
-        ratios = np.array([
-            found[BASE][s]["rollouts"][-1] / rollouts_to(runs[s], float(found[BASE][s]["pool"][-1])) for s in seeds
-        ])
+        ratios = np.array(
+            [found[BASE][s]["rollouts"][-1] / rollouts_to(runs[s], float(found[BASE][s]["pool"][-1])) for s in seeds]
+        )
         print(
             f"{name:12}{len(seeds):>6}{told(ends['pool'], 3):>20}{told(ends['unseen'], 3):>20}{told(ratios, 2):>28}"
             f"  {' '.join(f'{ratio:.2f}' if ratio else 'never' for ratio in ratios)}"

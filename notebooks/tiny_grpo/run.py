@@ -197,13 +197,23 @@ def run(name: str, seed: int, steps: int, out: Path, start_steps: int, batch: in
             scores = evaluated(model, data, seed, step + 1)
             lines.append({"step": step + 1, "rollouts": spent, **scores, **means, "seconds": seconds})
             sums, began = {}, time.perf_counter()
-            kept = {} if allocator is None else {
-                k: x if isinstance(x, str) else torch.from_numpy(x) for k, x in allocator.state_dict().items()
-            }
-            save(checkpoint, {
-                "model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1, "spent": spent,
-                "seconds": seconds, "lines": lines, "allocator": kept,
-            })
+            kept = (
+                {}
+                if allocator is None
+                else {k: x if isinstance(x, str) else torch.from_numpy(x) for k, x in allocator.state_dict().items()}
+            )
+            save(
+                checkpoint,
+                {
+                    "model": model.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "step": step + 1,
+                    "spent": spent,
+                    "seconds": seconds,
+                    "lines": lines,
+                    "allocator": kept,
+                },
+            )
             print(_told(name, seed, lines[-1]), flush=True)
         if (step + 1) % every == 0 or step + 1 == steps:
             write_table(table, lines)
