@@ -1,6 +1,7 @@
 """The command line. Heavy imports happen inside the commands: `--help` answers at once."""
 
 import sys
+from collections.abc import Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -222,14 +223,20 @@ def _supplied(package: str, name: str) -> Any:
 
 
 def _offer_learnt(context: typer.Context) -> None:
-    """Problems cannot import agents: hand their commands a way to the shipped policies."""
+    """Problems cannot import agents: hand their commands a way to the shipped policies, and to those of runs."""
 
     def learnt(problem: Any) -> dict[str, Any]:
         from allocenv.agents.solvers import shipped_solvers
 
         return dict(shipped_solvers(context.invoked_subcommand or "", problem))
 
+    def policies_of(runs: Sequence[str], problem: Any) -> dict[str, Any]:
+        from allocenv.agents.solvers import learnt_policy
+
+        return dict(learnt_policy(run, context.invoked_subcommand or "", problem) for run in runs)
+
     context.obj = learnt
+    context.meta["allocenv.policies_of"] = policies_of
 
 
 def _mount_exports() -> None:

@@ -4,10 +4,13 @@ from pathlib import Path
 
 import torch
 
+from allocenv.agents.agent import Agent
+from allocenv.agents.games import GamePPOAgent
 from allocenv.agents.pretrained import cards, two_stage_network
 from allocenv.agents.train import load_agent
 from allocenv.agents.two_stage.agent import TwoStageAgent
 from allocenv.agents.two_stage.solver import GuidedSolver, TwoStageSolver
+from allocenv.core.policy import Policy
 from allocenv.core.problem import Problem
 from allocenv.core.solver import Entry, Solver
 from allocenv.evaluate.contest import PolicySolver
@@ -35,14 +38,31 @@ def learnt_solver(run: str, problem_name: str, problem: Problem) -> tuple[str, S
     Raises:
         ValueError: no run folder, or the run of another problem.
     """
-    folder = Path(run)
-    if not (folder / "config.toml").is_file():
-        raise ValueError(f"--agent: expected a run folder with a config.toml, got {run!r}.")
-    agent = load_agent(folder, problem=problem)
-    name = f"{agent.config.agent}:{folder.name}"
-    if agent.config.problem != problem_name:
-        raise ValueError(f"{folder}/config.toml: problem: found {agent.config.problem!r}, expected {problem_name!r}.")
+    name, agent = _loaded(run, "--agent", problem_name, problem)
     if isinstance(agent, TwoStageAgent):
         return name, TwoStageSolver(agent.network.eval(), name=name)
     policy = agent.policy()
     return name, PolicySolver(lambda rng: policy)
+
+
+def learnt_policy(run: str, problem_name: str, problem: Problem) -> tuple[str, Policy]:
+    """The same as a policy, which does not choose among trials.
+
+    Raises:
+        ValueError: no run folder, the run of another problem, or the player of a game.
+    """
+    name, agent = _loaded(run, "--policies", problem_name, problem)
+    if isinstance(agent, GamePPOAgent):
+        raise ValueError(f"--policies: {run}: expected a run on {problem_name} itself, got one on a game beside it.")
+    policy: Policy = agent.policy()
+    return name, policy
+
+
+def _loaded(run: str, option: str, problem_name: str, problem: Problem) -> tuple[str, Agent]:
+    folder = Path(run)
+    if not (folder / "config.toml").is_file():
+        raise ValueError(f"{option}: expected a run folder with a config.toml, got {run!r}.")
+    agent = load_agent(folder, problem=problem)
+    if agent.config.problem != problem_name:
+        raise ValueError(f"{folder}/config.toml: problem: found {agent.config.problem!r}, expected {problem_name!r}.")
+    return f"{agent.config.agent}:{folder.name}", agent
