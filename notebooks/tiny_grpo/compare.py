@@ -25,10 +25,10 @@ MARKS = "tiny_grpo"  # in README.md: <!-- tiny_grpo:start --> and <!-- tiny_grpo
 Curve = dict[str, np.ndarray]
 
 
-def curves(path: Path) -> Curve:
-    """Rollouts, pool and unseen of a run, each smoothed over WINDOW evaluations."""
+def curves(path: Path, steps: float = np.inf) -> Curve:
+    """Rollouts, pool and unseen of the first steps of a run, each smoothed over WINDOW evaluations."""
     with open(path, newline="") as file:
-        rows = list(csv.DictReader(file))
+        rows = [row for row in csv.DictReader(file) if float(row["step"]) <= steps]
     kernel = np.ones(WINDOW) / WINDOW
     if len(rows) < WINDOW:
         raise SystemExit(f"{path}: expected at least {WINDOW} evaluations, found {len(rows)}.")
@@ -67,12 +67,12 @@ def told(values: np.ndarray, digits: int) -> str:
     return f"{values.mean():.{digits}f} ± {half:.{digits}f}"
 
 
-def read_runs(folder: Path) -> dict[str, dict[int, Curve]]:
+def read_runs(folder: Path, steps: float = np.inf) -> dict[str, dict[int, Curve]]:
     """Allocator -> seed -> its curve. Ends the program where uniform's are absent or runs differ in length."""
     found: dict[str, dict[int, Curve]] = {}
     for path in sorted(folder.glob("*-*.csv")):
         name, _, seed = path.stem.rpartition("-")
-        found.setdefault(name, {})[int(seed)] = curves(path)
+        found.setdefault(name, {})[int(seed)] = curves(path, steps)
     if BASE not in found:
         sys.exit(f"Expected {BASE}-SEED.csv in {folder}, found none.")
     lengths = {len(curve["pool"]) for runs in found.values() for curve in runs.values()}
@@ -110,10 +110,11 @@ def cells(row: dict) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--steps", type=int, help="compare the first so many only")
     parser.add_argument("--results", type=Path, help="write all figures there, as JSON")
     parser.add_argument("--readme", type=Path, help=f"write the table between its {MARKS} marks")
     g = parser.parse_args()
-    rows = results(read_runs(g.folder))
+    rows = results(read_runs(g.folder, g.steps or np.inf))
     titles = ("seeds", "pool at the end", "unseen at the end", "fewer rollouts, times", "of the mean curve")
     print("{:12}{:>6}{:>20}{:>20}{:>28}{:>20}  by seed".format("allocator", *titles))
     for name, row in rows.items():

@@ -116,3 +116,5 @@ def test_runs_that_are_not_finished_are_not_compared(example, tmp_path):
         (tmp_path / f"{name}.csv").write_text("\n".join(["step,rollouts,pool,unseen", *rows]) + "\n")
     with pytest.raises(SystemExit, match="Expected runs of one length"):
         example.compare.read_runs(tmp_path)
+    cut = example.compare.read_runs(tmp_path, 4)
+    assert [len(cut[name][0]["pool"]) for name in ("uniform", "posterior")] == [3, 3]  # 5 evaluations, smoothed
