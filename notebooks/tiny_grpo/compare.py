@@ -1,6 +1,6 @@
 """How many rollouts does each allocator need for uniform's final pass rate? Reads the CSV files of `run.py`.
 
-    python notebooks/tiny_grpo/compare.py out/tiny_grpo --results notebooks/tiny_grpo/results.json --readme README.md
+    python notebooks/tiny_grpo/compare.py out/tiny_grpo --steps 120 240 360 480 --readme README.md
 
 An evaluation has a standard error of about half a point, so curves are means of three evaluations in a row. The
 ratio is uniform's rollouts over those at which the other curve first reaches uniform's last value: above 1, the
@@ -110,24 +110,26 @@ def cells(row: dict) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--steps", type=int, help="compare the first so many only")
+    parser.add_argument("--steps", type=float, nargs="+", default=[np.inf], help="compare after so many; each a row")
     parser.add_argument("--results", type=Path, help="write all figures there, as JSON")
     parser.add_argument("--readme", type=Path, help=f"write the table between its {MARKS} marks")
     g = parser.parse_args()
-    rows = results(read_runs(g.folder, g.steps or np.inf))
-    titles = ("seeds", "pool at the end", "unseen at the end", "fewer rollouts, times", "of the mean curve")
-    print("{:12}{:>6}{:>20}{:>20}{:>28}{:>20}  by seed".format("allocator", *titles))
-    for name, row in rows.items():
-        by_seed = " ".join(f"{ratio:.2f}" if ratio else "never" for ratio in row["fewer"])
-        print("{:12}{:>6}{:>20}{:>20}{:>28}{:>20}  {}".format(name, *cells(row), by_seed))
+    after = {steps: results(read_runs(g.folder, steps)) for steps in g.steps}
+    titles = ("rollouts", "seeds", "pool", "unseen", "fewer rollouts, times", "of the mean curve")
+    print("{:12}{:>10}{:>6}{:>18}{:>18}{:>24}{:>20}  by seed".format("allocator", *titles))
+    lines = [f"| allocator | {' | '.join(titles)} |", "| --- |" + " ---: |" * len(titles)]
+    for rows in after.values():
+        for name, row in rows.items():
+            by_seed = " ".join(f"{ratio:.2f}" if ratio else "never" for ratio in row["fewer"])
+            told_of = [f"{row['curve']['rollouts'][-1]:,.0f}", *cells(row)]
+            print("{:12}{:>10}{:>6}{:>18}{:>18}{:>24}{:>20}  {}".format(name, *told_of, by_seed))
+            lines.append(f"| {name} | {' | '.join(told_of)} |")
     command = shlex.join(["python", *sys.argv])
     if g.results:
-        write_atomically(g.results, json.dumps({"command": command, "allocators": rows}, indent=1) + "\n")
+        content = {"command": command, "after_steps": {f"{steps:g}": rows for steps, rows in after.items()}}
+        write_atomically(g.results, json.dumps(content, indent=1) + "\n")
     if g.readme:
-        lines = [f"| allocator | {' | '.join(titles)} |", "| --- |" + " ---: |" * len(titles)]
-        lines += [f"| {name} | {' | '.join(cells(row))} |" for name, row in rows.items()]
-        rollouts = rows[BASE]["curve"]["rollouts"][-1]
-        note = f"`{command}`; {rollouts:,.0f} rollouts, 95 % intervals over seeds."
+        note = f"`{command}`; 95 % intervals over seeds."
         write_atomically(g.readme, between_marks(g.readme, "\n".join(lines) + f"\n\n{note}\n", MARKS))
 
 

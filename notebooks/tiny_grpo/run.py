@@ -1,6 +1,6 @@
 """A real, tiny GRPO training in which groups are unequal: how much does an allocator of rollouts help?
 
-    python notebooks/tiny_grpo/run.py --allocator posterior --seed 0 --steps 240 --out out/tiny_grpo
+    python notebooks/tiny_grpo/run.py --allocator posterior --seed 0 --steps 480 --out out/tiny_grpo
 
 One thread, CPU. The supervised start is trained once per folder. A run that was stopped goes on exactly where
 it was; more `--steps` lengthen it. Writes ALLOCATOR-SEED.csv: share of solved answers on the trained pool and
@@ -238,7 +238,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--allocator", choices=NAMES, default="posterior")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--steps", type=int, default=240)
+    parser.add_argument("--steps", type=int, default=480)
     parser.add_argument("--out", type=Path, default=Path("out/tiny_grpo"))
     parser.add_argument("--start-steps", type=int, default=740, help="of the supervised start")
     parser.add_argument("--prompts", type=int, default=PROMPTS, help="of a step")

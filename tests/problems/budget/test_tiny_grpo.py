@@ -100,13 +100,13 @@ def test_the_ratio_is_of_rollouts_to_the_same_pass_rate(example, tmp_path):
          "--readme", str(readme)],
         capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(FOLDER.parents[1])},
     ).stdout  # fmt: skip
-    ratios = {line.split()[0]: line.split()[4] for line in printed.splitlines()[1:]}
+    ratios = {line.split()[0]: line.split()[5] for line in printed.splitlines()[1:]}
     assert ratios == {"uniform": "1.00", "posterior": "2.00", "published": "0.00"}
     assert "never" in printed
-    found = json.loads((tmp_path / "results.json").read_text())["allocators"]
+    found = json.loads((tmp_path / "results.json").read_text())["after_steps"]["inf"]
     assert found["posterior"]["fewer"] == pytest.approx([2.0])
     assert found["posterior"]["fewer_of_mean_curve"] == pytest.approx(2.0)
-    assert "| posterior | 1 | 1.400 | 0.500 | 2.00 | 2.00 |" in readme.read_text()
+    assert "| posterior | 700 | 1 | 1.400 | 0.500 | 2.00 | 2.00 |" in readme.read_text()
     assert np.isinf(example.compare.rollouts_to({"pool": np.zeros(3), "rollouts": np.arange(3.0)}, 0.5))
 
 
