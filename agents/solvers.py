@@ -6,6 +6,7 @@ import torch
 
 from allocenv.agents.agent import Agent
 from allocenv.agents.config import RunConfig
+from allocenv.agents.games import GamePPOAgent
 from allocenv.agents.pretrained import cards, two_stage_network
 from allocenv.agents.train import load_agent
 from allocenv.agents.two_stage.agent import TwoStageAgent
@@ -46,9 +47,16 @@ def learnt_solver(run: str, problem_name: str, problem: Problem) -> tuple[str, S
 
 
 def learnt_policy(run: str, problem_name: str, problem: Problem) -> tuple[str, Policy]:
-    """The same as a policy."""
+    """The same as a policy, which does not choose among trials.
+
+    Raises:
+        ValueError: no run folder, the run of another problem, or the player of a game.
+    """
     name, agent = _loaded(run, problem_name, problem)
-    return name, agent.policy()
+    if isinstance(agent, GamePPOAgent):
+        raise ValueError(f"--agent: {run}: expected a run on {problem_name} itself, got one on a game beside it.")
+    policy: Policy = agent.policy()
+    return name, policy
 
 
 def _loaded(run: str, problem_name: str, problem: Problem) -> tuple[str, Agent]:

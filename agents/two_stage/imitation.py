@@ -1,8 +1,8 @@
 """Imitation warm start: the network learns to take actions of an expert's plan.
 
 The moves up to the plan's next reward can often be made in any order, so stage one may choose any of their
-slots, but none of later ones: it shall finish one macro-move before it begins another. Stage two learns the
-plan's placement for the slot that comes next.
+slots, but none of later ones: it shall finish one macro-move before it begins another. A stop keeps its place.
+Stage two learns the plan's placement for the slot that comes next.
 
 Episodes are replayed, never stored: the environment is faster than reading them back. Some rows first wander
 by the network's own choices; the expert then plans from where they are (DAgger: Ross et al., AISTATS 2011), so
@@ -60,7 +60,7 @@ class Imitator:
         rng = np.random.default_rng([self.seed, self.done])
         self._set_learning_rate()
         figures = _Figures()
-        lesson = _Lesson(batch, rng, self.settings.wander)
+        lesson = Lesson(batch, rng, self.settings.wander)
         policy = TwoStagePolicy(self.network, torch.Generator().manual_seed(int(rng.integers(2**31))))
         while not lesson.over:
             seen = batch.observe()
@@ -141,7 +141,7 @@ def _of_slots(seen: Observation, rows: BoolArray, slots: Array) -> Observation:
     )
 
 
-class _Lesson:
+class Lesson:
     """Episodes side by side: some rows wander first, then every row follows the expert's plan to its end."""
 
     def __init__(self, batch: Batch, rng: np.random.Generator, wander: float) -> None:
@@ -183,15 +183,21 @@ class _Lesson:
         return actions, ~wandering & ~self.ended
 
     def acceptable(self) -> BoolArray:
-        """Slots that the plan acts on until its next reward; once it is done, that of the stop action: [B, S]."""
+        """Slots that the plan acts on until its next reward or stop; that of the stop where it is next: [B, S].
+
+        What precedes a stop may change places, but nothing may follow it that was to precede.
+        """
         slots = np.zeros((self.batch.n, self.batch.problem.sizes.slots), np.bool_)
+        stop = self.batch.problem.stop[0]
         for b, plan in enumerate(self.plans):
             at = self.place[b]
-            if plan is not None and at < len(plan):
-                rewarded = np.flatnonzero(self.rewards[b][at:] > 0)
-                slots[b, plan[at : at + rewarded[0] + 1 if len(rewarded) else None, 0]] = True
-            else:
-                slots[b, self.batch.problem.stop[0]] = True
+            if plan is None or at >= len(plan) or plan[at, 0] == stop:
+                slots[b, stop] = True
+                continue
+            ends = np.flatnonzero((self.rewards[b][at:] > 0) | (plan[at:, 0] == stop))
+            until = at + ends[0] + 1 if len(ends) else len(plan)
+            slots[b, plan[at:until, 0]] = True
+            slots[b, stop] = False
         return slots
 
     def returns(self) -> Array:

@@ -23,7 +23,9 @@ class Layer(nn.Module):
         q, k, v = self.all(self.norm(x)).view(t, length, 3, HEADS, WIDTH // HEADS).permute(2, 0, 3, 1, 4)
         if past is not None:
             k, v = torch.cat([past[0], k], dim=2), torch.cat([past[1], v], dim=2)
-        mixed = functional.scaled_dot_product_attention(q, k, v, is_causal=past is None)
+        begin = k.shape[2] - length
+        seen = torch.ones(length, k.shape[2], dtype=torch.bool).tril(begin) if begin and length > 1 else None
+        mixed = functional.scaled_dot_product_attention(q, k, v, attn_mask=seen, is_causal=not begin)
         x = x + self.out(mixed.transpose(1, 2).reshape(t, length, WIDTH))
         return x + self.narrow(functional.gelu(self.wide(self.norm_2(x)))), (k, v)
 
@@ -47,21 +49,26 @@ class Transformer(nn.Module):
             cache.append(kept)
         return self.head(self.norm(x)), cache
 
-    def log_probabilities(self, prompts: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
-        """Of each character of the answers [T, ANSWER]."""
-        logits, _ = self(torch.cat([prompts, answers[:, :-1]], dim=1))
-        chosen = logits[:, PROMPT - 1 :].log_softmax(dim=-1)
+    def log_probabilities(self, prompts: torch.Tensor, rows: torch.Tensor, answers: torch.Tensor) -> torch.Tensor:
+        """Of each character of answers [T, ANSWER] to rows [T] of prompts [M, PROMPT]; a prompt is read once."""
+        first, cache = self(prompts)
+        others, _ = self(answers[:, :-1], [(k.index_select(0, rows), v.index_select(0, rows)) for k, v in cache])
+        chosen = torch.cat([first[:, -1:].index_select(0, rows), others], dim=1).log_softmax(dim=-1)
         return chosen.gather(2, answers[:, :, None])[:, :, 0]
 
     @torch.no_grad()
-    def sample(self, prompts: torch.Tensor, rows: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """An answer [T, ANSWER] for each of rows [T] of prompts [M, PROMPT], temperature 1; a prompt is read once."""
+    def sample(
+        self, prompts: torch.Tensor, rows: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Answers to rows [T] of prompts [M, PROMPT] at temperature 1, and `log_probabilities`: [T, ANSWER] each."""
         logits, cache = self(prompts)
         logits, cache = logits[rows, -1], [(k[rows], v[rows]) for k, v in cache]
-        drawn = []
+        drawn, logs = [], []
         for place in range(ANSWER):
-            drawn.append(torch.multinomial(logits.softmax(dim=-1), 1, generator=generator))
+            sure = logits.log_softmax(dim=-1)
+            drawn.append(torch.multinomial(sure.exp(), 1, generator=generator))
+            logs.append(sure.gather(1, drawn[-1]))
             if place < ANSWER - 1:
                 logits, cache = self(drawn[-1], cache)
                 logits = logits[:, -1]
-        return torch.cat(drawn, dim=1)
+        return torch.cat(drawn, dim=1), torch.cat(logs, dim=1)

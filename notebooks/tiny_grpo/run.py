@@ -13,6 +13,7 @@ import io
 import os
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,14 +26,23 @@ from allocenv.problems.budget.adapters.groups import outcomes
 from allocenv.problems.budget.adapters.verl_like import expansion, grpo_advantages
 from allocenv.problems.budget.rules import make_rule
 
-POOL, UNSEEN, OTHERS = 2048, 2000, 60_000
+POOL, UNSEEN, OTHERS = 1024, 1000, 60_000
 PROMPTS, GROUP = 128, 8  # of a step
 START_BATCH, START_RATE = 256, 2e-3
 RATE, CLIP_LOW, CLIP_HIGH, PARTS = 3e-4, 0.2, 0.28, 2  # mini-batches a step
 FORGET = 0.7  # the learner changes within few visits: facts/reasoning_budget.md 8
-EVAL_EVERY, EVAL_POOL, EVAL_SAMPLES = 24, 600, 4
+EVAL_EVERY, EVAL_SAMPLES = 16, 4
 EVAL_STREAM = 10**6  # seeds of evaluations, beside those of steps
 NAMES = ("uniform", "posterior", "rasch", "published")
+
+
+class Used(NamedTuple):
+    """The rollouts with a gradient, T of them."""
+
+    rows: torch.Tensor  # [T]  of the questions of the step
+    answers: torch.Tensor  # [T, ANSWER]
+    before: torch.Tensor  # [T, ANSWER]  log probabilities when they were drawn
+    advantages: torch.Tensor  # [T]
 
 
 class Published:
@@ -76,7 +86,8 @@ def supervised_start(path: Path, questions: Questions, steps: int) -> dict[str, 
         rows = torch.from_numpy(rng.integers(0, len(questions.prompts), START_BATCH))
         answers = questions.answers[rows]
         mask = until_end(answers)
-        loss = -(model.log_probabilities(questions.prompts[rows], answers) * mask).sum() / mask.sum()
+        every = torch.arange(START_BATCH)
+        loss = -(model.log_probabilities(questions.prompts[rows], every, answers) * mask).sum() / mask.sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -106,7 +117,7 @@ def grpo_step(model, optimizer, allocator, pool: Questions, seed: int, step: int
     rows = expansion(counts)
     generator = torch.Generator().manual_seed(1_000_003 * seed + step)
     questions = pool.prompts[prompts]
-    given = model.sample(questions, torch.from_numpy(rows), generator)
+    given, before = model.sample(questions, torch.from_numpy(rows), generator)
     rewards = solved(given, pool.answers[prompts[rows]]).double().numpy()
     seen = outcomes(prompts[rows], rewards)
     if allocator is not None:
@@ -114,7 +125,8 @@ def grpo_step(model, optimizer, allocator, pool: Questions, seed: int, step: int
     mixed = (seen.n_correct > 0) & (seen.n_correct < seen.n_rollouts)
     advantages = grpo_advantages(rewards, rows)
     used = torch.from_numpy(np.flatnonzero(advantages != 0))
-    learn(model, optimizer, questions[rows][used], given[used], torch.from_numpy(advantages)[used].float(), generator)
+    told = Used(torch.from_numpy(rows)[used], given[used], before[used], torch.from_numpy(advantages)[used].float())
+    learn(model, optimizer, questions, told, generator)
     return {
         "effective_prompts": float(mixed.mean()),
         "effective_rollouts": float(seen.n_rollouts[mixed].sum() / seen.n_rollouts.sum()),
@@ -123,19 +135,17 @@ def grpo_step(model, optimizer, allocator, pool: Questions, seed: int, step: int
     }
 
 
-def learn(model, optimizer, prompts, answers, advantages, generator) -> None:
+def learn(model, optimizer, questions: torch.Tensor, used: Used, generator) -> None:
     """One pass in mini-batches, clipped further above than below (DAPO), mean over characters."""
-    if not len(answers):
+    if not len(used.rows):
         return
-    mask = until_end(answers)
-    with torch.no_grad():
-        before = model.log_probabilities(prompts, answers)
-    for rows in torch.randperm(len(answers), generator=generator).chunk(PARTS):
-        ratio = (model.log_probabilities(prompts[rows], answers[rows]) - before[rows]).exp()
-        gain = advantages[rows, None]
-        kept = torch.minimum(ratio * gain, ratio.clamp(1 - CLIP_LOW, 1 + CLIP_HIGH) * gain) * mask[rows]
+    mask = until_end(used.answers)
+    for part in torch.randperm(len(used.rows), generator=generator).chunk(PARTS):
+        now = model.log_probabilities(questions, used.rows[part], used.answers[part])
+        ratio, gain = (now - used.before[part]).exp(), used.advantages[part, None]
+        kept = torch.minimum(ratio * gain, ratio.clamp(1 - CLIP_LOW, 1 + CLIP_HIGH) * gain) * mask[part]
         optimizer.zero_grad()
-        (-kept.sum() / mask[rows].sum()).backward()
+        (-kept.sum() / mask[part].sum()).backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
 
@@ -143,15 +153,14 @@ def learn(model, optimizer, prompts, answers, advantages, generator) -> None:
 def share_solved(model, questions: Questions, seed: int) -> tuple[float, np.ndarray]:
     """Share of right answers among EVAL_SAMPLES of each question, and that of each question."""
     rows = torch.arange(len(questions.prompts)).repeat_interleave(EVAL_SAMPLES)
-    given = model.sample(questions.prompts, rows, torch.Generator().manual_seed(EVAL_STREAM + seed))
+    given, _ = model.sample(questions.prompts, rows, torch.Generator().manual_seed(EVAL_STREAM + seed))
     right = solved(given, questions.answers[rows]).double().view(-1, EVAL_SAMPLES).mean(dim=1).numpy()
     return float(right.mean()), right
 
 
 def evaluated(model, data: Split, seed: int, step: int) -> dict[str, float]:
-    """Pass rates on part of the pool and on unseen questions."""
-    some = np.random.default_rng([seed, EVAL_STREAM]).permutation(len(data.pool.prompts))[:EVAL_POOL]
-    pool, each = share_solved(model, Questions(*(x[some] for x in data.pool)), 1000 * seed + step)
+    """Pass rates on the pool and on unseen questions."""
+    pool, each = share_solved(model, data.pool, 1000 * seed + step)
     unseen, _ = share_solved(model, data.unseen, 1000 * seed + step)
     never, always = float((each == 0).mean()), float((each == 1).mean())
     return {"pool": pool, "unseen": unseen, "pool_at_0": never, "pool_at_1": always}
@@ -188,13 +197,23 @@ def run(name: str, seed: int, steps: int, out: Path, start_steps: int, batch: in
             scores = evaluated(model, data, seed, step + 1)
             lines.append({"step": step + 1, "rollouts": spent, **scores, **means, "seconds": seconds})
             sums, began = {}, time.perf_counter()
-            kept = {} if allocator is None else {
-                k: x if isinstance(x, str) else torch.from_numpy(x) for k, x in allocator.state_dict().items()
-            }
-            save(checkpoint, {
-                "model": model.state_dict(), "optimizer": optimizer.state_dict(), "step": step + 1, "spent": spent,
-                "seconds": seconds, "lines": lines, "allocator": kept,
-            })
+            kept = (
+                {}
+                if allocator is None
+                else {k: x if isinstance(x, str) else torch.from_numpy(x) for k, x in allocator.state_dict().items()}
+            )
+            save(
+                checkpoint,
+                {
+                    "model": model.state_dict(),
+                    "optimizer": optimizer.state_dict(),
+                    "step": step + 1,
+                    "spent": spent,
+                    "seconds": seconds,
+                    "lines": lines,
+                    "allocator": kept,
+                },
+            )
             print(_told(name, seed, lines[-1]), flush=True)
         if (step + 1) % every == 0 or step + 1 == steps:
             write_table(table, lines)
@@ -221,7 +240,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--steps", type=int, default=480)
     parser.add_argument("--out", type=Path, default=Path("out/tiny_grpo"))
-    parser.add_argument("--start-steps", type=int, default=600, help="of the supervised start")
+    parser.add_argument("--start-steps", type=int, default=740, help="of the supervised start")
     parser.add_argument("--prompts", type=int, default=PROMPTS, help="of a step")
     parser.add_argument("--every", type=int, default=EVAL_EVERY, help="steps between evaluations and checkpoints")
     g = parser.parse_args()

@@ -38,6 +38,7 @@ def plan_command(
 
 
 def evaluate_command(
+    context: typer.Context,
     rules: Annotated[str, typer.Option(help="Comma-separated names of `allocenv list budget`, or `all`.")] = "all",
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="Runs of each rule, with seeds 0, 1, ...")] = 5,
     part: Annotated[str, typer.Option(help="Prompts: held-out (the others tuned parameters), tuning or all.")] = (
@@ -47,12 +48,25 @@ def evaluate_command(
     batch: Annotated[int, typer.Option(min=1, help="Prompts of a step at most.")] = 256,
     warm_up: Annotated[int, typer.Option(min=0, help="Passes of equal groups before.")] = 2,
     run: Annotated[Path | None, typer.Option(help="A run of your own in the format of the real one.")] = None,
+    agent: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--agent", "--policies", help="Run folder: judge it on simulated learners, and nothing else. Repeatable."
+        ),
+    ] = None,
+    learners: Annotated[int, typer.Option(min=2, max=4096, help="Simulated learners, for --agent.")] = 64,
     out: Annotated[Path, typer.Option(help="Folder for results.csv, results.json and the plots.")] = Path("out/budget"),
     readme: Annotated[
         Path | None, typer.Option(help="Write the table between this file's <!-- budget:start/end --> marks.")
     ] = None,
 ) -> None:
     """Replay a real GRPO run under each rule: its success rates, outcomes drawn again, the same for all."""
+    if agent:
+        from allocenv.problems.budget import policy_contest
+
+        asked = policy_contest.Wishes(tuple(agent), learners, tuple(sys.argv[1:]))
+        policy_contest.run_contest(asked, context.obj.of_run, out)
+        return
     from allocenv.problems.budget.evaluation_run import Wishes, run_evaluation
 
     run_evaluation(Wishes(rules, seeds, part, group, batch, warm_up, run, tuple(sys.argv[1:])), out, readme)

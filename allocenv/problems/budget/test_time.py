@@ -8,9 +8,11 @@ that do not look at outcomes are exact expectations (hypergeometric); the others
     sequential       always the unsolved task of the largest posterior mean: posterior p ~ Beta(a, b + failures)
     oracle           greedy by the true share of passing samples, in one round
     oracle_sequential  the true shares, and stops at the first success
+    best_blind       what no policy that is told outcomes only can exceed, whatever its prior
 
 Sequential allocation by the posterior is optimal without further knowledge of the tasks: posterior means
 fall with each failure and tasks do not differ otherwise, so the largest next gain first is an index policy.
+No other prior changes that, nor does learning: `best_blind` says how little is left.
 
 Without a verifier (MATH): votes are bought one by one for each problem until a rule stops; the answer is the
 leading one.
@@ -111,6 +113,19 @@ def oracle_sequential(passed: BoolArray, budget: int, rng: np.random.Generator) 
     return solved / len(passed)
 
 
+def best_blind(passed: BoolArray, budget: int) -> float:
+    """The most that any policy can solve that is told nothing about tasks but outcomes: a bound, on average.
+
+    Of independent tasks like these, what others show says nothing about a task, so a policy comes down to a mixture of
+    "stop after n failures" for each. That solves s(n) and spends c(n) = sum over j < n of 1 - s(j); s over c is
+    concave, as its slope, the chance to pass after n failures, only falls (a mixture of rates keeps its lower
+    ones). So nothing that spends `budget` on average solves more than s at c = budget.
+    """
+    chance = solved_chance(passed).mean(axis=0)
+    spent = np.concatenate([np.zeros(1), np.cumsum(1.0 - chance[:-1])])
+    return float(np.interp(budget, spent, chance))
+
+
 def first_pass(passed: BoolArray, rng: np.random.Generator) -> LongArray:
     """How many samples each task takes until the first passing one in a random order, [T]; S + 1: there is none."""
     order = rng.permuted(passed, axis=1)
@@ -120,7 +135,7 @@ def first_pass(passed: BoolArray, rng: np.random.Generator) -> LongArray:
 
 def verified_table(passed: BoolArray, seeds: int = 200) -> dict[str, Array]:
     """Shares solved, by policy: [budgets]; BUDGETS are the columns."""
-    exact = {"uniform": uniform, "oracle": oracle}
+    exact = {"uniform": uniform, "oracle": oracle, "best_blind": best_blind}
     drawn = {"pilot": pilot, "sequential": sequential, "oracle_sequential": oracle_sequential}
     found = {name: np.array([policy(passed, n) for n in BUDGETS]) for name, policy in exact.items()}
     for name, policy in drawn.items():

@@ -7,7 +7,7 @@ import pytest
 import torch
 from toy_problem import Toy
 
-from allocenv.agents.two_stage.imitation import Imitation, Imitator, any_of
+from allocenv.agents.two_stage.imitation import Imitation, Imitator, Lesson, any_of
 from allocenv.core.batch import Batch
 from allocenv.problems import make_problem
 
@@ -75,6 +75,23 @@ def test_resumed_between_two_rounds_it_ends_with_the_same_weights(network_for):
     assert [resumed.run_round() for _ in range(2)] == figures[2:]
     for name, tensor in whole.network.state_dict().items():
         assert torch.equal(tensor, resumed.network.state_dict()[name])
+
+
+def test_a_stop_is_not_acceptable_before_it_is_next():
+    """An update of a budget ends with a stop, which earns the reward: to stop first would be another plan."""
+    problem = make_problem("budget", prompts=12, batch=4, updates=2)
+    lesson = Lesson(Batch(problem, 3), np.random.default_rng(0), 0.0)
+    stops = 0
+    while not lesson.over:
+        actions, _ = lesson.next_actions(None)
+        acceptable = lesson.acceptable()
+        assert acceptable[np.arange(3), actions[:, 0]].all()
+        stopping = actions[:, 0] == problem.stop[0]
+        assert (acceptable[:, problem.stop[0]] == stopping).all()
+        assert (acceptable[stopping].sum(axis=1) == 1).all()
+        stops += int((stopping & ~lesson.ended).sum())
+        lesson.step(actions)
+    assert stops == 3 * 2
 
 
 def test_lessons_take_turns(network_for, monkeypatch):

@@ -110,7 +110,7 @@ def test_masked_actions_are_legal_and_others_are_penalised(game):
 
 def test_an_action_of_the_tuned_form_stands_for_its_knobs():
     np.testing.assert_allclose(knobs(action_of(PUBLISHED)[None])[0], PUBLISHED, atol=1e-5)
-    assert knobs(np.zeros((1, 5)))[0].tolist() == [2.5, 2.5, 2.5, 0.75, 32]
+    assert knobs(np.zeros((1, 5)))[0].tolist() == [12, 12, 2.5, 0.75, 32]
 
 
 def test_the_tuned_form_allocates_as_the_exact_solver_does():

@@ -8,7 +8,7 @@ from allocenv.problems.budget.dynamics import HARD
 from allocenv.problems.budget.instances import Lesson
 from allocenv.problems.budget.learner import REAL_RUN, Kind, draw_pupil
 from allocenv.problems.budget.planning import play
-from allocenv.problems.budget.policies import even, oracle_index, posterior_index
+from allocenv.problems.budget.policies import even, oracle_index, posterior_index, signal_index
 from allocenv.problems.budget.problem import Budget
 
 
@@ -102,6 +102,35 @@ def test_knowing_more_earns_more_with_a_plain_learner():
         shares[policy] = totals.effective.sum() / totals.groups.sum()
         assert totals.rollouts.tolist() == [20 * 128] * 8
     assert shares[oracle_index] > shares[posterior_index] > shares[even]
+
+
+def test_signal_goes_where_rewards_differ_most():
+    """4 prompts of evidence 20, rates .5, .3, .1, 0: the first is raised to 32, which is the budget."""
+    _, batch = start(updates=1)
+    beliefs, learner = batch.state.beliefs, batch.state.learner
+    at = learner.prompt[0]
+    beliefs.correct[0, at], beliefs.wrong[0, at] = [10.0, 6.0, 2.0, 0.0], [10.0, 14.0, 18.0, 20.0]
+    learner.rate[0] = [0.5, 0.3, 0.1, 0.0]
+    taken = []
+    while not taken or taken[-1][0] < 4:
+        taken.append(signal_index(batch)[0].tolist())
+        batch.step(np.array([taken[-1]]))
+    assert taken == [[0, 0], [0, 1], [0, 2], [0, 3], [0, 4], [4, 0]]
+
+
+def test_signal_earns_more_than_equal_groups():
+    """The gain of the mean rate over 8 learners of every kind; never an illegal action, whatever the pools."""
+    problem = Budget(prompts=64, updates=20, pools=3)
+    lessons = [problem.draw(np.random.default_rng(seed)) for seed in range(8)]
+    gained = {}
+    for policy in (even, signal_index):
+        batch = Batch(problem, 8)
+        batch.load(lessons)
+        while (batch.state.updates_left > 0).any():
+            assert not batch.step(policy(batch)).illegal.any()
+        assert batch.state.totals.rollouts.tolist() == [20 * 128] * 8
+        gained[policy] = batch.state.totals.gained.mean()
+    assert gained[signal_index] > 1.2 * gained[even]
 
 
 def test_a_plan_that_was_cut_off_is_still_one():

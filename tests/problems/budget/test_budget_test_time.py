@@ -51,6 +51,17 @@ def test_policies_are_in_their_order_on_made_up_tasks():
         assert table["uniform"][column] < table["oracle"][column]
 
 
+def test_nobody_who_is_told_outcomes_only_is_above_the_bound():
+    """3 tasks, shares 1/4, 2/4, 0: solved s = 0, 1/4, ..; a first sample of each is 1 on average and solves 1/4."""
+    assert test_time.best_blind(SMALL, 1) == pytest.approx(1 / 4)
+    assert test_time.best_blind(SMALL, 4) == pytest.approx(2 / 3)
+    passed = made_up_verified(np.random.default_rng(1), tasks=400).passed
+    for budget in (4, 16):
+        played = [test_time.sequential(passed, budget, np.random.default_rng(seed)) for seed in range(60)]
+        assert np.mean(played) == pytest.approx(test_time.best_blind(passed, budget), abs=0.006)
+        assert test_time.uniform(passed, budget) < test_time.best_blind(passed, budget)
+
+
 VOTES = Votes(
     np.array([[0, 0, 1, 0], [0, 1, 1, 1]], np.int32),
     np.array([[1, 1, 0, 1], [1, 0, 0, 0]], bool),

@@ -1,5 +1,7 @@
 """The tiny GRPO example: its questions, its cache, a run that goes on exactly, and how runs are compared."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,20 +49,22 @@ def test_the_cache_gives_what_the_whole_text_gives(example):
     torch.manual_seed(0)
     net = example.model.Transformer()
     data = example.arithmetic.split(12, 6, 12).pool
-    given = net.sample(data.prompts, torch.arange(12), torch.Generator().manual_seed(1))
+    given, before = net.sample(data.prompts, torch.arange(12), torch.Generator().manual_seed(1))
     logits, cache = net(data.prompts)
     stepwise = [logits[:, -1]]
     for place in range(example.arithmetic.ANSWER - 1):
         logits, cache = net(given[:, place : place + 1], cache)
         stepwise.append(logits[:, -1])
     by_step = torch.stack(stepwise, 1).log_softmax(-1).gather(2, given[:, :, None])[:, :, 0]
-    torch.testing.assert_close(net.log_probabilities(data.prompts, given), by_step, rtol=1e-4, atol=1e-5)
+    again = net.log_probabilities(data.prompts, torch.arange(12), given)
+    torch.testing.assert_close(again, by_step, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(before, again, rtol=1e-4, atol=1e-5)
     assert 120_000 < sum(p.numel() for p in net.parameters()) < 180_000
 
 
 @pytest.mark.parametrize("name", ["posterior", "published"])
 def test_a_stopped_run_goes_on_exactly(example, monkeypatch, tmp_path, name):
-    for constant, value in (("POOL", 60), ("UNSEEN", 30), ("OTHERS", 60), ("EVAL_POOL", 30)):
+    for constant, value in (("POOL", 60), ("UNSEEN", 30), ("OTHERS", 60)):
         monkeypatch.setattr(example.run, constant, value)
     # Nothing is solved by a model that has hardly been trained; an even first character is.
     monkeypatch.setattr(example.run, "solved", lambda given, answers: given[:, 0] % 2 == 0)
@@ -89,10 +93,28 @@ def test_the_ratio_is_of_rollouts_to_the_same_pass_rate(example, tmp_path):
     for name, rows in (("uniform-0", slow), ("posterior-0", fast), ("published-0", never)):
         (tmp_path / f"{name}.csv").write_text("\n".join([header, *rows]) + "\n")
     # Uniform's last smoothed value is that of step 7, 0.7; the other one is there at step 3.5.
+    readme = tmp_path / "README.md"
+    readme.write_text("<!-- tiny_grpo:start -->\n<!-- tiny_grpo:end -->\n")
     printed = subprocess.run(
-        [sys.executable, str(FOLDER / "compare.py"), str(tmp_path)], capture_output=True, text=True, check=True
-    ).stdout
-    ratios = {line.split()[0]: line.split()[4] for line in printed.splitlines()[1:]}
+        [sys.executable, str(FOLDER / "compare.py"), str(tmp_path), "--results", str(tmp_path / "results.json"),
+         "--readme", str(readme)],
+        capture_output=True, text=True, check=True, env={**os.environ, "PYTHONPATH": str(FOLDER.parents[1])},
+    ).stdout  # fmt: skip
+    ratios = {line.split()[0]: line.split()[5] for line in printed.splitlines()[1:]}
     assert ratios == {"uniform": "1.00", "posterior": "2.00", "published": "0.00"}
     assert "never" in printed
+    found = json.loads((tmp_path / "results.json").read_text())["after_steps"]["inf"]
+    assert found["posterior"]["fewer"] == pytest.approx([2.0])
+    assert found["posterior"]["fewer_of_mean_curve"] == pytest.approx(2.0)
+    assert "| posterior | 700 | 1 | 1.400 | 0.500 | 2.00 | 2.00 |" in readme.read_text()
     assert np.isinf(example.compare.rollouts_to({"pool": np.zeros(3), "rollouts": np.arange(3.0)}, 0.5))
+
+
+def test_runs_that_are_not_finished_are_not_compared(example, tmp_path):
+    for name, lines in (("uniform-0", 6), ("posterior-0", 5)):
+        rows = [f"{i},{100.0 * i},0.5,0.5" for i in range(lines)]
+        (tmp_path / f"{name}.csv").write_text("\n".join(["step,rollouts,pool,unseen", *rows]) + "\n")
+    with pytest.raises(SystemExit, match="Expected runs of one length"):
+        example.compare.read_runs(tmp_path)
+    cut = example.compare.read_runs(tmp_path, 4)
+    assert [len(cut[name][0]["pool"]) for name in ("uniform", "posterior")] == [3, 3]  # 5 evaluations, smoothed

@@ -47,7 +47,7 @@ WARM_PASSES = 2  # of equal groups before an episode, as the rules of the field 
 # What an action of -1 and of 1 means; in between linearly, UP by powers.
 KNOBS = ("success", "failure", "bonus", "forget", "up")
 KNOB_LOW = np.array([0.0, 0.0, 0.0, 0.5, 8.0])
-KNOB_HIGH = np.array([5.0, 5.0, 5.0, 1.0, 128.0])
+KNOB_HIGH = np.array([24.0, 24.0, 5.0, 1.0, 128.0])
 PUBLISHED = np.array([1.0, 2.0, 0.0, 0.9, 128.0])  # the published value under the posterior
 
 GLOBAL = (
