@@ -16,6 +16,7 @@ from allocenv.evaluate.table import markdown_table
 
 ROOT = Path(__file__).parents[1]
 STORED = Path(__file__).parent / "data" / "readme"
+ELSEWHERE = {"tiny_grpo": ROOT / "notebooks" / "tiny_grpo"}  # beside what wrote them
 README = (ROOT / "README.md").read_text()
 MARKS = re.findall(r"<!-- (\S+):start -->", README)
 
@@ -25,7 +26,7 @@ def between(mark):
 
 
 def document(mark):
-    return json.loads((STORED / mark / "results.json").read_text())
+    return json.loads((ELSEWHERE.get(mark, STORED / mark) / "results.json").read_text())
 
 
 def first_figures(mark):
@@ -41,7 +42,7 @@ def told(value, text):
 
 
 def test_every_table_has_its_results():
-    assert {path.name for path in STORED.iterdir()} == set(MARKS)
+    assert {path.name for path in STORED.iterdir()} | set(ELSEWHERE) == set(MARKS)
     assert marks_of("vm") in MARKS
 
 
@@ -72,3 +73,14 @@ def test_the_gaps_closed_are_those_of_the_stored_replays():
     rules = {name: 100 * rule["gap"]["mean"] for name, rule in document("budget")["rules"].items()}
     figures = first_figures("budget")
     assert {name for name, text in figures.items() if told(rules[name], text)} == set(figures)
+
+
+def test_the_tiny_models_leads_are_those_of_the_stored_runs():
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in between("tiny_grpo").splitlines()[2:] if line]
+    found = [row for row in rows if len(row) > 5]
+    stored = [
+        runs[row[0]] for runs, row in zip(np.repeat(list(document("tiny_grpo")["after_steps"].values()), 2), found)
+    ]
+    for row, run in zip(found, stored, strict=True):
+        assert told(np.mean(run["fewer"]), row[5].split()[0])
+        assert told(np.mean(run["pool"]), row[3].split()[0])
