@@ -42,8 +42,7 @@ def learnt_solver(run: str, problem_name: str, problem: Problem) -> tuple[str, S
     name, agent = _loaded(run, problem_name, problem)
     if isinstance(agent, TwoStageAgent):
         return name, TwoStageSolver(agent.network.eval(), name=name)
-    policy = agent.policy()
-    return name, PolicySolver(lambda rng: policy)
+    return name, PolicySolver(lambda rng: agent.policy())  # a fresh one each time: what samples begins anew
 
 
 def learnt_policy(run: str, problem_name: str, problem: Problem) -> tuple[str, Policy]:

@@ -9,7 +9,7 @@ from toy_problem import Toy
 from allocenv.core.fingerprint import fingerprint
 from allocenv.core.solver import Solution
 from allocenv.evaluate.contest import acting, judge, within
-from allocenv.evaluate.honesty import READS_THE_FUTURE, reads_the_future, trained_on, warnings_of
+from allocenv.evaluate.honesty import DOES_NOT_REPEAT, READS_THE_FUTURE, reads_the_future, trained_on, warnings_of
 from allocenv.heuristics import first_fit, random_legal
 from allocenv.problems import PROBLEMS
 
@@ -47,6 +47,15 @@ def test_who_acts_by_what_nobody_can_know_is_caught():
 def test_who_acts_by_what_is_to_be_seen_is_not():
     contenders = {"first_fit": acting(lambda rng: first_fit), "random": acting(random_legal)}
     assert warnings_of(Weather(), [FINE, STORM], contenders) == {}
+
+
+def test_who_draws_from_elsewhere_is_told_from_who_reads_the_future():
+    elsewhere = np.random.default_rng(0)
+
+    def drawing(problem, instance, rng):
+        return Solution(np.array([[int(elsewhere.integers(3)), 0] for _ in range(8)], np.int32), 0.0)
+
+    assert warnings_of(Weather(), [FINE], {"x": drawing}) == {"x": DOES_NOT_REPEAT}
 
 
 def test_oracles_may():
