@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -95,23 +96,60 @@ def read_results(path: Path) -> Results:
     if found != FORMAT:
         raise InputError(str(file), "format", found, f"{FORMAT!r}, as `allocenv evaluate --out` writes it")
     del document["format"]
-    known = {f.name for f in fields(Results)}
-    for key in (*(key for key in document if key not in known), *("rows" for _ in range("rows" not in document))):
-        raise InputError(str(file), key, document.get(key), f"the keys {', '.join(sorted(known))}")
+    kinds: dict[str, type] = {"rows": list, **dict.fromkeys(("problem", "instances", "objective"), str)}
+    for key in (*document, *kinds):
+        kind = kinds.get(key, dict) if key in {f.name for f in fields(Results)} else None
+        if kind is None or not isinstance(document.get(key), kind):
+            expected = f"{_KINDS[kind]}" if kind else f"a key among {', '.join(f.name for f in fields(Results))}"
+            raise InputError(str(file), key, document.get(key), expected)
     rows = [_row(values, str(file), i) for i, values in enumerate(document["rows"])]
     if not rows:
         raise InputError(str(file), "rows", "none", "at least one row")
+    _expect_whole(rows, str(file))
     return Results(**{**document, "rows": rows})
+
+
+_KINDS = {
+    list: "a list",
+    str: "a text",
+    dict: "an object",
+    bool: "true or false",
+    int: "a whole number",
+    float: "a number",
+}
+_TYPES: dict[str, type] = {
+    **dict.fromkeys(("contender", "instance"), str),
+    **dict.fromkeys(("start", "objective", "wall", "cpu", "bound", "limit", "peak_mb"), float),
+    **dict.fromkeys(("decisions", "seed"), int),
+    "legal": bool,
+    "figures": dict,
+}
+_UNKNOWN = {"bound": -np.inf, "limit": np.inf, "peak_mb": np.nan}  # JSON knows no infinity: null
 
 
 def _row(values: Any, source: str, i: int) -> Row:
     """Raises InputError."""
-    known = {f.name for f in fields(Row)}
-    if not isinstance(values, dict) or set(values) != known:
-        raise InputError(source, f"rows[{i}]", values, f"an object of {', '.join(sorted(known))}")
-    unknown: dict[str, Any] = {"bound": -np.inf, "limit": np.inf, "peak_mb": np.nan}
-    missing = {key: value for key, value in unknown.items() if values[key] is None}
-    return Row(**{**values, **missing})
+    if not isinstance(values, dict) or set(values) != set(_TYPES):
+        raise InputError(source, f"rows[{i}]", values, f"an object of {', '.join(sorted(_TYPES))}")
+    told: dict[str, Any] = {key: _UNKNOWN.get(key) if value is None else value for key, value in values.items()}
+    for key, kind in _TYPES.items():
+        accepted = (int, float) if kind is float else kind
+        if not isinstance(told[key], accepted) or (isinstance(told[key], bool) and kind is not bool):
+            raise InputError(source, f"rows[{i}].{key}", values[key], _KINDS[kind])
+    return Row(**told)
+
+
+def _expect_whole(rows: Sequence[Row], source: str) -> None:
+    """Raise InputError where a contender met an instance twice or not at all."""
+    met = [(row.contender, row.limit, row.instance, row.seed) for row in rows]
+    labels, seeds = {row.instance for row in rows}, {row.seed for row in rows}
+    known = set(met)
+    if len(known) < len(met):
+        raise InputError(source, "rows", next(one for one in met if met.count(one) > 1), "each row once")
+    for contender, limit in {one[:2] for one in met}:
+        for label, seed in itertools.product(labels, seeds):
+            if (contender, limit, label, seed) not in known:
+                raise InputError(source, "rows", f"none of {contender} on {label}, seed {seed}", "one of everybody")
 
 
 def _plain(row: dict[str, Any]) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from allocenv.evaluate.results import FILE, Results, read_results, write_results
 
 ROW = Row("greedy", "i", 0.5, 0.4, -np.inf, 3, True, 0.25, 0.5, figures={"placed": 2.0})
 RESULTS = Results(
-    "vm", "default", "fragment rate", [ROW, replace(ROW, contender="exact", bound=0.2, seed=1, limit=1.0, peak_mb=7.5)],
+    "vm", "default", "fragment rate", [ROW, replace(ROW, contender="exact", bound=0.2, limit=1.0, peak_mb=7.5)],
     {"greedy": "rule", "exact": "exact"}, fingerprints={"i": "ab12"}, provenance={"command": "allocenv evaluate vm"},
 )  # fmt: skip
 
@@ -51,6 +51,16 @@ def test_parquet_is_written_where_it_can_be(tmp_path):
         (lambda d: d.pop("rows"), "rows: found None"),
         (lambda d: d.update(rows=[]), "rows: found 'none'"),
         (lambda d: d["rows"][0].pop("objective"), r"rows\[0\]"),
+        (lambda d: d["rows"][0].update(objective="x"), r"rows\[0\]\.objective: found 'x', expected a number"),
+        (lambda d: d["rows"][0].update(objective=None), r"rows\[0\]\.objective: found None, expected a number"),
+        (lambda d: d["rows"][0].update(legal=1), r"rows\[0\]\.legal: found 1, expected true or false"),
+        (lambda d: d["rows"].append(d["rows"][0]), "rows: found .*expected each row once"),
+        (
+            lambda d: d["rows"].append({**d["rows"][0], "instance": "j"}),
+            "rows: found 'none of .*expected one of everybody",
+        ),
+        (lambda d: d.pop("problem"), "problem: found None, expected a text"),
+        (lambda d: d.update(rows=5), "rows: found 5, expected a list"),
     ],
 )
 def test_something_else_is_refused_by_its_field(tmp_path, change, field):
