@@ -1,0 +1,40 @@
+"""A connection to a Ray cluster: one that runs, by its address, or one of this machine's own."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from allocenv.agents.engines import expect_engine
+
+OBJECT_STORE_BYTES = 200_000_000  # on this machine: what travels are parameters, rows and weights
+
+
+@contextmanager
+def connected(address: str | None = None, cpus: int | None = None) -> Iterator[Any]:
+    """The module `ray`, connected; a connection that stands already is used and left as it is.
+
+    Args:
+        address: of a cluster, as `ray start --head` prints it; without one a cluster is started on this machine.
+        cpus: of this machine, where a cluster is started.
+
+    Raises:
+        ValueError: Ray is not installed, or nothing answers at the address.
+    """
+    expect_engine("ray")
+    os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")  # Ray leaves CUDA_VISIBLE_DEVICES alone
+    import ray
+
+    if ray.is_initialized():
+        yield ray
+        return
+    own = {} if address else {"num_cpus": cpus, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
+    try:
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+    except ConnectionError as error:
+        raise ValueError(f"--address: no Ray cluster answers at {address}: {error}") from None
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
