@@ -1,6 +1,8 @@
 """What `allocenv evaluate` does: instances, contenders, contest, checks of honesty, table, files."""
 
+import os
 import shlex
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from allocenv.agents.config import RunConfig, read_problem
-from allocenv.agents.solvers import learnt_solver, shipped_solvers
+from allocenv.agents.solvers import shipped_solvers
 from allocenv.core.console import report_console
 from allocenv.core.files import between_marks, write_atomically
 from allocenv.core.fingerprint import fingerprint
@@ -58,9 +60,10 @@ def run_evaluation(problem_name: str, wishes: Wishes, out: Path | None, readme: 
     problem = base.holding(instances)
     problem.warm_up()
     solvers = _solvers(problem_name, problem, wishes)
+    loading = _first_calls(problem, instances[0], solvers, wishes)
     rows, warnings = _measure(problem, chosen, solvers, wishes)
     kinds = {name: kind for name, (_, kind) in solvers.items()}
-    warnings |= dict.fromkeys(_trained_on_these(problem_name, problem, instances, wishes.agents), TRAINED_ON_THESE)
+    warnings |= dict.fromkeys(_trained_on_these(problem, instances, wishes.agents), TRAINED_ON_THESE)
     results = Results(
         problem=problem_name,
         instances=wishes.instances,
@@ -73,12 +76,25 @@ def run_evaluation(problem_name: str, wishes: Wishes, out: Path | None, readme: 
         provenance={**provenance(), "command": shlex.join(["allocenv", *wishes.arguments]), "seed": wishes.seed},
     )
     _report(results, problem, chosen, solvers, wishes, out, readme)
+    report_console().print(f"All but the contenders: {overhead(rows, loading):.1%} of the CPU time.")
     return results
 
 
 def marks_of(problem_name: str) -> str:
     """In README.md: <!-- NAME:start --> and <!-- NAME:end -->."""
     return f"{problem_name}-instances"
+
+
+def _first_calls(
+    problem: Problem, instance: Instance, solvers: Mapping[str, tuple[Solver, str]], wishes: Wishes
+) -> float:
+    """Let everybody load and compile, so that nobody's time holds that; the CPU seconds it took."""
+    began = time.process_time()
+    with report_console().status("") as status:
+        for name, (solver, _) in solvers.items():
+            status.update(f"{name} begins")
+            solver(problem, instance, SHORTER[0] * wishes.seconds, np.random.default_rng(wishes.seed))
+    return time.process_time() - began
 
 
 def _measure(
@@ -95,9 +111,6 @@ def _measure(
             status.update(f"{row.instance}: {row.contender} {row.objective:.4f} in {row.wall:.2f} s")
 
         instances = [instance for _, instance in chosen]
-        for name, (solver, _) in solvers.items():  # compiles, so that nobody's time holds that
-            status.update(f"{name} begins")
-            solver(problem, instances[0], SHORTER[0] * wishes.seconds, np.random.default_rng(wishes.seed))
         whole = {name: within(solver, wishes.seconds) for name, (solver, _) in solvers.items()}
         status.update("looking for contenders that know the future")
         warnings = warnings_of(problem, instances, whole, wishes.seed)
@@ -143,15 +156,19 @@ def _report(
         write_atomically(readme, between_marks(readme, table, marks_of(results.problem)))
 
 
-def _trained_on_these(
-    problem_name: str, problem: Problem, instances: Sequence[Instance], agents: Sequence[str]
-) -> list[str]:
+def overhead(rows: Sequence[Row], loading: float) -> float:
+    """The share of this process's CPU time so far, with its children's, that contenders took neither to load nor to
+    work."""
+    return 1 - (loading + sum(row.cpu for row in rows)) / sum(os.times()[:4])
+
+
+def _trained_on_these(problem: Problem, instances: Sequence[Instance], agents: Sequence[str]) -> list[str]:
     """Which runs began episodes on what they are now judged on."""
     found = []
-    for run in agents:
-        config = RunConfig.load(Path(run) / "config.toml")
+    for run in map(Path, agents):
+        config = RunConfig.load(run / "config.toml")
         if trained_on(problem, config.make_problem(), instances, config.seed):
-            found.append(learnt_solver(run, problem_name, problem)[0])
+            found.append(config.label(run))
     return found
 
 
@@ -182,6 +199,8 @@ def _solvers(problem_name: str, problem: Problem, wishes: Wishes) -> dict[str, t
         )
         found[name] = entries[name].solver, "oracle" if name.startswith(ORACLE) else kind
     for agent in wishes.agents:
+        from allocenv.agents.trained import learnt_solver  # loads SB3, which takes a second
+
         name, solver = learnt_solver(agent, problem_name, problem)
         found[name] = solver, "agent"
     if not found:

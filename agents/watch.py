@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from allocenv.agents.config import RunConfig, read_problem
-from allocenv.agents.solvers import learnt_solver
+from allocenv.agents.trained import learnt_solver
 from allocenv.core.arrays import IntArray
 from allocenv.core.batch import Batch
 from allocenv.core.clock import counted
