@@ -16,11 +16,11 @@ from allocenv.core.files import between_marks, write_atomically
 from allocenv.core.fingerprint import fingerprint
 from allocenv.core.problem import Instance, Problem
 from allocenv.core.provenance import provenance
+from allocenv.core.results import Results, Row, write_results
 from allocenv.core.solver import Entry, Solver
-from allocenv.evaluate.contest import Entrant, PolicySolver, Row, contest, within
+from allocenv.evaluate.contest import Entrant, PolicySolver, contest, within
 from allocenv.evaluate.honesty import ORACLE, TRAINED_ON_THESE, HiddenFuture, trained_on, warnings_of
 from allocenv.evaluate.pictures import draw_plan
-from allocenv.evaluate.results import Results, write_results
 from allocenv.evaluate.table import markdown_table, terminal_table
 from allocenv.heuristics import HEURISTICS
 from allocenv.planner import as_solver

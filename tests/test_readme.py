@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from allocenv.agents.evaluation import marks_of
-from allocenv.evaluate.results import read_results
+from allocenv.core.results import read_results
 from allocenv.evaluate.table import markdown_table
 
 ROOT = Path(__file__).parents[1]

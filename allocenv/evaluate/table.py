@@ -8,7 +8,7 @@ from rich.table import Table
 
 from allocenv.core.arrays import Array
 from allocenv.core.provenance import machine
-from allocenv.evaluate.results import Results
+from allocenv.core.results import Results
 from allocenv.evaluate.statistics import Interval, improvement, iqm_interval, mean_interval
 
 HEADERS = (

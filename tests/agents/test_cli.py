@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from allocenv.agents.cli import app
-from allocenv.evaluate.results import read_results
+from allocenv.core.results import read_results
 from allocenv.problems.vm.check_plan import check_plan
 from allocenv.problems.vm.formats import read_cluster
 from allocenv.problems.vm.plan_file import read_plan

@@ -9,8 +9,9 @@ from toy_problem import Toy
 
 from allocenv.core.clock import perf_counter
 from allocenv.core.provenance import machine
+from allocenv.core.results import contenders_of
 from allocenv.core.solver import Solution
-from allocenv.evaluate.contest import PolicySolver, acting, contenders_of, contest, judge, within
+from allocenv.evaluate.contest import PolicySolver, acting, contest, judge, within
 from allocenv.heuristics import first_fit, random_legal
 
 ROOMS = [("one", np.array([1, 0])), ("three", np.array([2, 1]))]

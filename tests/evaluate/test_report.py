@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from browser import browse
 
-from allocenv.evaluate.contest import Row
+from allocenv.core.results import PICTURE, Results, Row
 from allocenv.evaluate.report.page import Chapter, Curve, page
-from allocenv.evaluate.results import PICTURE, Results
 
 CONTENDERS = {
     "annealing": "search", "exact": "exact", "planner": "planner", "two_stage": "agent", "greedy": "rule",

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from allocenv.evaluate.results import Results
+from allocenv.core.results import Results
 from allocenv.evaluate.statistics import profile
 from allocenv.evaluate.table import Line, gaps
 

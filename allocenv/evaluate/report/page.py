@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
+from allocenv.core.results import PICTURE, Results
 from allocenv.evaluate.contest import KINDS
 from allocenv.evaluate.report.charts import by_instance_chart, learning_curve, profiles, quality_over_time
-from allocenv.evaluate.results import PICTURE, Results
 from allocenv.evaluate.table import Line, cells, headers, lines, reference_of, title_of
 
 _HERE = Path(__file__).parent

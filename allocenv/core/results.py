@@ -13,11 +13,32 @@ from typing import Any
 import numpy as np
 
 from allocenv.core.files import InputError, read_text, write_atomically
-from allocenv.evaluate.contest import Row, contenders_of
 
 FORMAT = "allocenv-results-1"
 FILE = "results.json"
 PICTURE = "picture.png"  # of the first instance under the best plan
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contender on one instance."""
+
+    contender: str
+    instance: str
+    start: float  # objective before any action
+    objective: float  # after the plan, as the environment computes it
+    bound: float  # proven by this contender; -inf: none
+    decisions: int
+    legal: bool  # the environment accepted every action
+    wall: float  # seconds
+    cpu: float  # seconds, all threads
+    seed: int = 0
+    limit: float = np.inf  # seconds of the counted clock that it was given
+    peak_mb: float = np.nan  # memory that it needed beyond what was in use before, 10**6 bytes
+    figures: Mapping[str, float] = field(default_factory=dict)  # the problem's metrics at the end
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -174,3 +195,8 @@ def _parquet(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes
     buffer = io.BytesIO()
     parquet.write_table(table, buffer)
     return buffer.getvalue()
+
+
+def contenders_of(rows: Sequence[Row]) -> list[str]:
+    """Their names, in order of appearance."""
+    return list(dict.fromkeys(row.contender for row in rows))
