@@ -4,7 +4,7 @@ import os
 import shlex
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,10 @@ from allocenv.core.files import between_marks, write_atomically
 from allocenv.core.fingerprint import fingerprint
 from allocenv.core.problem import Instance, Problem
 from allocenv.core.provenance import provenance
-from allocenv.core.results import Results, Row, write_results
+from allocenv.core.results import ORACLE, Results, Row, write_results
 from allocenv.core.solver import Entry, Solver
 from allocenv.evaluate.contest import Entrant, PolicySolver, contest, within
-from allocenv.evaluate.honesty import ORACLE, TRAINED_ON_THESE, HiddenFuture, trained_on, warnings_of
+from allocenv.evaluate.honesty import TRAINED_ON_THESE, HiddenFuture, trained_on, warnings_of
 from allocenv.evaluate.pictures import draw_plan
 from allocenv.evaluate.table import markdown_table, terminal_table
 from allocenv.heuristics import HEURISTICS
@@ -141,8 +141,6 @@ def _report(
         console.print(f"Warning: {name} {why.lower()}: its figures do not count.")
     table = markdown_table(results, wishes.reference)
     if out is not None:
-        written = write_results(results, out)
-        write_atomically(out / "table.md", table)
         best = min(
             (row for row in results.rows if row.instance == results.labels[0] and row.legal),
             key=lambda row: row.objective,
@@ -150,8 +148,13 @@ def _report(
         )
         if best is not None:
             solver = within(solvers[best.contender][0], min(best.limit, wishes.seconds))
-            written.append(draw_plan(problem, chosen[0][1], solver, out))
-        console.print(f"Written: {', '.join(map(str, [*written, out / 'table.md']))}", soft_wrap=True)
+            picture = draw_plan(problem, chosen[0][1], solver, out)
+            results = replace(
+                results, pictures={picture.name: f"The instance {chosen[0][0]} under the best plan found."}
+            )
+        written = [*write_results(results, out), *(out / name for name in results.pictures), out / "table.md"]
+        write_atomically(out / "table.md", table)
+        console.print(f"Written: {', '.join(map(str, written))}", soft_wrap=True)
     if readme is not None:
         write_atomically(readme, between_marks(readme, table, marks_of(results.problem)))
 

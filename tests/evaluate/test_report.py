@@ -30,7 +30,7 @@ def made_up(problem, seed):
     told = {"command": f"allocenv evaluate {problem}", "machine": "2 x something", "seed": 0}
     return Results(
         problem, "default", "an objective, lower is better", rows, CONTENDERS, {"peek": "READS THE FUTURE"},
-        {f"i{i}": f"{i:016x}" for i in range(12)}, {}, told,
+        {f"i{i}": f"{i:016x}" for i in range(12)}, {}, told, {PICTURE: "The instance i0 under the best plan."},
     )  # fmt: skip
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import bootstrap, norm, trim_mean
 
-from allocenv.evaluate.statistics import RESAMPLES, Interval, improvement, iqm_interval, mean_interval, profile
+from allocenv.core.statistics import RESAMPLES, Interval, improvement, iqm_interval, mean_interval, profile
 
 
 def test_the_mean_is_that_of_the_values():
