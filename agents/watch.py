@@ -14,7 +14,7 @@ from allocenv.core.batch import Batch
 from allocenv.core.clock import counted
 from allocenv.core.files import write_atomically
 from allocenv.core.problem import Instance, Problem
-from allocenv.wrappers.rendering import pixels
+from allocenv.core.rendering import pixels
 
 HOLD = 2.0  # seconds that the last picture stays
 SUFFIXES = (".gif",)

@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium import spaces
 
 from allocenv.core.arrays import Array, BoolArray, LongArray
+from allocenv.problems.budget.drawing import View
 from allocenv.problems.budget.sample_sets import HUMANEVAL_BETA, find_verified
 
 ILLEGAL = 1.0
@@ -120,6 +121,14 @@ class Sampling:
             "samples": float(self.spent[b]) / self.how.tasks,
             "illegal": float(self.illegal[b]),
         }
+
+    def view(self, b: int) -> View:
+        """See `Game`."""
+        left = int(self.budget - self.spent[b])
+        title = f"{int(self.solved[b].sum())} of {self.how.tasks} tasks solved; {left} samples left"
+        numbers, solved = np.arange(self.how.tasks, dtype=np.int32), self.solved[b].astype(np.int32)
+        believed = self.observe()["tasks"][b, :, 0]
+        return View(title, numbers, believed, self.used[b].astype(np.int32), solved, "task")
 
 
 def check_setting(how: Setting, tasks: int, samples: int) -> None:

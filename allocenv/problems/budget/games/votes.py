@@ -13,6 +13,7 @@ from gymnasium import spaces
 from scipy.special import betainc
 
 from allocenv.core.arrays import Array, BoolArray, LongArray
+from allocenv.problems.budget.drawing import View
 from allocenv.problems.budget.sample_sets import find_votes
 
 ILLEGAL = 1.0
@@ -125,6 +126,17 @@ class Voting:
             "votes": float(self.spent[b]) / self.how.problems,
             "illegal": float(self.illegal[b]),
         }
+
+    def view(self, b: int) -> View:
+        """See `Game`."""
+        lead = self.leaders()[0][b]
+        title = (
+            f"{int(self.right[b].sum())} of {self.how.problems} leading answers are right; "
+            f"{int(max(self.budget - self.spent[b], 0))} votes left"
+        )
+        numbers, used = np.arange(self.how.problems, dtype=np.int32), self.used[b].astype(np.int32)
+        sure = lead / np.maximum(used, 1)
+        return View(title, numbers, sure, used, lead.astype(np.int32), "question", "for the leading answer", "others")
 
     def leaders(self) -> tuple[LongArray, LongArray]:
         """Votes of the leading answer and of the second, [B, T] each."""
