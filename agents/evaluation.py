@@ -5,6 +5,7 @@ import shlex
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from allocenv.agents.solvers import shipped_solvers
 from allocenv.core.console import report_console
 from allocenv.core.files import between_marks, write_atomically
 from allocenv.core.fingerprint import fingerprint
+from allocenv.core.instance_sets import full_name
 from allocenv.core.problem import Instance, Problem
 from allocenv.core.provenance import provenance
 from allocenv.core.results import ORACLE, Results, Row, write_results
@@ -66,7 +68,7 @@ def run_evaluation(problem_name: str, wishes: Wishes, out: Path | None, readme: 
     warnings |= dict.fromkeys(_trained_on_these(problem, instances, wishes.agents), TRAINED_ON_THESE)
     results = Results(
         problem=problem_name,
-        instances=wishes.instances,
+        instances=full_name(wishes.instances, _version_of(problem_name)),
         objective=f"{REGISTRY[problem_name].objective}, lower is better",
         rows=rows,
         kinds=kinds,
@@ -78,6 +80,12 @@ def run_evaluation(problem_name: str, wishes: Wishes, out: Path | None, readme: 
     _report(results, problem, chosen, solvers, wishes, out, readme)
     report_console().print(f"All but the contenders: {overhead(rows, loading):.1%} of the CPU time.")
     return results
+
+
+def _version_of(problem_name: str) -> int:
+    """Of the problem's instance sets."""
+    version: int = import_module(f"{REGISTRY[problem_name].package}.instance_sets").VERSION
+    return version
 
 
 def marks_of(problem_name: str) -> str:

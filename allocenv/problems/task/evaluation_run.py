@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from allocenv.core.console import report_console
 from allocenv.core.files import between_marks, write_atomically
+from allocenv.core.instance_sets import full_name
 from allocenv.core.policy import Policy
 from allocenv.core.results import write_results
 from allocenv.problems.task.evaluation import (
@@ -18,6 +19,7 @@ from allocenv.problems.task.evaluation import (
     results_of,
     terminal_table,
 )
+from allocenv.problems.task.instance_sets import VERSION
 from allocenv.problems.task.opponents import opponent_names
 from allocenv.problems.task.problem import Task
 
@@ -66,7 +68,7 @@ def run_evaluation(
     command = shlex.join(["allocenv", *wishes.arguments])
     table = markdown_table(problem, rows, f"`{command}`; {title}, 95 % bootstrap intervals over missions, CPU times.")
     if out is not None:
-        told = Told(wishes.instances, command, wishes.seed)
+        told = Told(full_name(wishes.instances, VERSION), command, wishes.seed)
         written = write_results(results_of(problem, labels, missions, rows, told), out)
         write_atomically(out / "table.md", table)
         console.print(f"Written: {', '.join(map(str, [*written, out / 'table.md']))}", soft_wrap=True)
