@@ -10,11 +10,12 @@ from safetensors.torch import save
 
 from allocenv.agents.config import RunConfig
 from allocenv.agents.games import GamePPOAgent, actor_weights
-from allocenv.agents.pretrained import FOLDER
+from allocenv.agents.pretrained import FOLDER, stored_names
 from allocenv.agents.train import load_agent
 from allocenv.agents.two_stage.agent import TwoStageAgent
 from allocenv.agents.two_stage.network import TwoStageNetwork
 from allocenv.core.files import read_text, write_atomically
+from allocenv.evaluate.honesty import HiddenFuture
 
 
 def export_run(run: Path, which: str, name: str, folder: Path, only: Sequence[str] = ()) -> Path:
@@ -42,7 +43,7 @@ def export_run(run: Path, which: str, name: str, folder: Path, only: Sequence[st
     }
     if isinstance(agent, GamePPOAgent):
         return _write(actor_weights(agent.weights()), name, card, folder)
-    if isinstance(agent, TwoStageAgent):
+    if isinstance(agent, TwoStageAgent) and not isinstance(agent.problem, HiddenFuture):
         return export_weights(agent.network, name, card, folder)
     return _write(agent.weights(), name, {**card, "offer": _offer(config, only)}, folder)
 
@@ -68,7 +69,9 @@ def export_weights(network: TwoStageNetwork, name: str, card: dict[str, Any], fo
 
 
 def _write(named: Mapping[str, torch.Tensor], name: str, card: dict[str, Any], folder: Path) -> Path:
-    weights = {key: value.detach().to(torch.float32).clone() for key, value in named.items()}
+    weights = {
+        key: named[key].detach().to(torch.float32).contiguous() for key in dict.fromkeys(stored_names(named).values())
+    }
     path = folder / f"{name}.safetensors"
     write_atomically(path, save(weights))
     count = sum(value.numel() for value in weights.values())

@@ -17,7 +17,8 @@ from allocenv.core.solver import Entry, Solution, Solver, never
 def shipped_solvers(problem_name: str, problem: Problem) -> dict[str, Entry]:
     """The two-stage policy and its kin, and every other agent whose weights are shipped for such a problem."""
     shipped = cards()
-    found = _two_stage(problem_name, problem) if f"{problem_name}_two_stage" in shipped else {}
+    searching = shipped.get(f"{problem_name}_two_stage", {})
+    found = _two_stage(problem_name, problem) if "widths" in searching else {}
     for name, card in shipped.items():
         if card.get("problem") == problem_name and _is_offered(card, problem):
             found[card["agent"]] = Entry(ShippedAgent(name, card, problem), "none")

@@ -11,6 +11,7 @@ from allocenv.agents import agent_class
 from allocenv.agents.agent import Agent
 from allocenv.agents.config import RunConfig
 from allocenv.agents.games import GamePPOAgent
+from allocenv.agents.pretrained import stored_names
 from allocenv.agents.randomness import undisturbed
 from allocenv.agents.train import load_agent
 from allocenv.agents.two_stage.agent import TwoStageAgent
@@ -52,7 +53,8 @@ def shipped_solver(card: Mapping[str, Any], file: Path, problem: Problem) -> Sol
     config = RunConfig.from_dict(card["config"], str(file.with_suffix(".json"))).for_acting()
     with undisturbed():
         agent: Agent = agent_class(config.agent)(config, problem, Logger(None, []))
-    agent.load_weights(load_file(file))
+    stored = load_file(file)
+    agent.load_weights({name: stored[first] for name, first in stored_names(agent.weights()).items()})
     return PolicySolver(lambda rng: agent.policy())
 
 

@@ -1,6 +1,7 @@
 """Weights shipped with the library, each with a card that says how they were made and what they reach."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,12 @@ FOLDER = Path(__file__).parent
 def cards() -> dict[str, dict[str, Any]]:
     """Name -> card of everything shipped."""
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.glob("*.json"))}
+
+
+def stored_names(weights: Mapping[str, Any]) -> dict[str, str]:
+    """Name of a tensor -> the first name of the same memory, under which alone it is stored."""
+    first: dict[int, str] = {}
+    return {name: first.setdefault(tensor.data_ptr(), name) for name, tensor in weights.items()}
 
 
 def two_stage_network(problem: str) -> "TwoStageNetwork":
