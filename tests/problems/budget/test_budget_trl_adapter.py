@@ -266,7 +266,8 @@ def test_the_real_trainer_trains_on_unequal_groups(tmp_path):
             return output
 
     def correct(completions, prompt_id, **_):  # questions 0 to 3 cannot be answered
-        return [float(i >= 4 and any(word in text for word in "0123")) for i, text in zip(prompt_id, completions)]
+        told = zip(prompt_id, completions, strict=True)
+        return [float(i >= 4 and any(word in text for word in "0123")) for i, text in told]
 
     args = trl.GRPOConfig(
         output_dir=str(tmp_path), per_device_train_batch_size=16, num_generations=4, max_completion_length=2,
