@@ -65,5 +65,6 @@ def _loaded(run: str, problem_name: str, problem: Problem) -> tuple[str, Agent]:
     found = RunConfig.load(folder / "config.toml").problem
     if found != problem_name:
         raise ValueError(f"{folder}/config.toml: problem: found {found!r}, expected {problem_name!r}.")
+    torch.set_num_threads(1)
     agent = load_agent(folder, problem=problem)
     return f"{agent.config.agent}:{folder.name}", agent
