@@ -158,8 +158,9 @@ class Contest:
         for results in resumed(pool, meetings, kept):
             for meeting, values in results.items():
                 found[meeting] = [Row(**value) for value in values]
-                for row in found[meeting] if listener is not None else ():
-                    listener(row)
+                if listener is not None:
+                    for row in found[meeting]:
+                        listener(row)
         return [row for meeting in meetings for row in found[meeting]]
 
 
