@@ -1,18 +1,17 @@
-"""Workers on a Ray cluster. The job is sent once and prepared once in each worker's process; tasks are short texts.
+"""Workers of a Ray cluster. The job is sent once and prepared once in each worker's process; tasks are short texts.
 
 A task whose worker or machine dies is done again elsewhere: what comes of it depends on nothing but its name.
 """
 
 import pickle
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future
 from contextlib import contextmanager
 from hashlib import blake2b
 from typing import Any, cast
 
 from allocenv.agents.engines.cluster import connected
 from allocenv.core.files import one_line
-from allocenv.core.pool import Done, Job, Pool, Task, Work, do_chunk
+from allocenv.core.pool import Done, Job, Pool, Task, Ticket, Work, do_chunk
 from allocenv.core.provenance import code_fingerprint
 
 RETRIES = 5  # of a chunk whose worker died; what kills so many workers would kill them all
@@ -47,9 +46,15 @@ class _Cluster:
     def workers(self) -> int:
         return max(1, int(self._ray.cluster_resources().get("CPU", 1)))
 
-    def submit(self, tasks: Sequence[Task]) -> Future[Done]:
-        reference = self._do.remote(self._job, self._key, code_fingerprint(), list(tasks))
-        return cast("Future[Done]", reference.future())
+    def submit(self, tasks: Sequence[Task]) -> Ticket:
+        return self._do.remote(self._job, self._key, code_fingerprint(), list(tasks))
+
+    def ended(self, tickets: Sequence[Ticket]) -> Sequence[Ticket]:
+        self._ray.wait(tickets, num_returns=1)
+        return cast("list[Ticket]", self._ray.wait(tickets, num_returns=len(tickets), timeout=0)[0])
+
+    def result(self, ticket: Ticket) -> Done:
+        return cast("Done", self._ray.get(ticket))
 
 
 _prepared: tuple[str, Work] | None = None  # in a worker: the key of its job, and the work

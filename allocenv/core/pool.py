@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeAlias
 
 Task: TypeAlias = str
 Work: TypeAlias = Callable[[Task], Any]  # Any: a JSON value
+Ticket: TypeAlias = Any  # for a chunk that was handed in: hashable
 Done: TypeAlias = tuple[float, list[Any]]  # seconds that a chunk took, and what came of each of its tasks
 
 CHUNK_SECONDS = 1.0  # of work: far more than sending and keeping it takes, little to lose
@@ -36,8 +37,14 @@ class Pool(Protocol):
     def workers(self) -> int:
         """How many chunks they do side by side; it may change."""
 
-    def submit(self, tasks: Sequence[Task]) -> Future[Done]:
-        """Do these tasks, one after the other."""
+    def submit(self, tasks: Sequence[Task]) -> Ticket:
+        """Have these tasks done, one after the other."""
+
+    def ended(self, tickets: Sequence[Ticket]) -> Sequence[Ticket]:
+        """Those whose tasks are done; waits until there is one."""
+
+    def result(self, ticket: Ticket) -> Done:
+        """What came of the tasks, or what they raised."""
 
 
 class Engine(Protocol):
@@ -61,17 +68,16 @@ def finished(pool: Pool, tasks: Sequence[Task]) -> Iterator[dict[Task, Any]]:
         ValueError: a worker died and was not replaced; or what the work raises.
     """
     left, done, spent = list(reversed(tasks)), 0, 0.0
-    under_way: dict[Future[Done], list[Task]] = {}
+    under_way: dict[Ticket, list[Task]] = {}
     while left or under_way:
         workers = pool.workers
         while left and len(under_way) < AHEAD * workers:
             size = _chunk_size(len(left), workers, spent / done if done else CHUNK_SECONDS)
             chunk = [left.pop() for _ in range(size)]
             under_way[pool.submit(chunk)] = chunk
-        ended = wait(under_way, return_when=FIRST_COMPLETED).done
-        for future in [each for each in under_way if each in ended]:
-            chunk = under_way.pop(future)
-            seconds, found = future.result()
+        for ticket in pool.ended(list(under_way)):
+            chunk = under_way.pop(ticket)
+            seconds, found = pool.result(ticket)
             done, spent = done + len(chunk), spent + seconds
             yield dict(zip(chunk, found, strict=True))
 
@@ -106,17 +112,21 @@ def local_pool(work: Work, processes: int = 1) -> Iterator[Pool]:
 
 
 class _Here:
-    """This process: a chunk is done when it is submitted."""
+    """This process: a chunk is done when its result is asked for."""
 
     workers = 1
 
     def __init__(self, work: Work) -> None:
         self._work = work
 
-    def submit(self, tasks: Sequence[Task]) -> Future[Done]:
-        future: Future[Done] = Future()
-        future.set_result(do_chunk(self._work, tasks))
-        return future
+    def submit(self, tasks: Sequence[Task]) -> tuple[Task, ...]:
+        return tuple(tasks)
+
+    def ended(self, tickets: Sequence[tuple[Task, ...]]) -> Sequence[tuple[Task, ...]]:
+        return tickets[:1]
+
+    def result(self, ticket: tuple[Task, ...]) -> Done:
+        return do_chunk(self._work, ticket)
 
 
 class _Forks:
@@ -125,6 +135,12 @@ class _Forks:
 
     def submit(self, tasks: Sequence[Task]) -> Future[Done]:
         return self._executor.submit(_forked, list(tasks))
+
+    def ended(self, tickets: Sequence[Future[Done]]) -> Sequence[Future[Done]]:
+        return list(wait(tickets, return_when=FIRST_COMPLETED).done)
+
+    def result(self, ticket: Future[Done]) -> Done:
+        return ticket.result()
 
 
 _work: Work

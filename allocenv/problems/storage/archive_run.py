@@ -72,7 +72,7 @@ def run_archive(url: str, read: Input, wishes: Wishes, out: Path, engine: Engine
 def lines(policies: Sequence[str], results: dict[str, dict[str, Any]]) -> list[Line]:
     """The policies over all traces, the best first."""
     means = {name: runs_of(list(results.values()), name) for name in policies}
-    reference = means[REFERENCE if REFERENCE in means else policies[0]]
+    reference = means[_reference(policies)]
     least, found = np.min(list(means.values()), axis=0), []
     for name, mean in means.items():
         gains = 1.0 - mean / reference
@@ -82,6 +82,10 @@ def lines(policies: Sequence[str], results: dict[str, dict[str, Any]]) -> list[L
             Line(name, float(mean.mean()), float(gains.mean()), float(gains[worst]), list(results)[worst], best_on)
         )
     return sorted(found, key=lambda line: line.normalised)
+
+
+def _reference(policies: Sequence[str]) -> str:
+    return REFERENCE if REFERENCE in policies else policies[0]
 
 
 def _key(job: ArchiveJob) -> str:
@@ -113,9 +117,10 @@ def _told(result: dict[str, Any]) -> str:
 
 
 def _table(job: ArchiveJob, found: Sequence[Line]) -> Table:
-    reference = REFERENCE if REFERENCE in job.policies else job.policies[0]
-    title = f"{devices_text(job.system)}; moves {job.system.accounting}; {job.system.loop} loop; {job.seeds} seed{'s' if job.seeds > 1 else ''}"
-    table = Table("policy", title=title, caption=f"Improvements: of the mean latency over {reference}, by trace.")
+    system, seeds = job.system, f"{job.seeds} seed{'s' if job.seeds > 1 else ''}"
+    title = f"{devices_text(system)}; moves {system.accounting}; {system.loop} loop; {seeds}"
+    caption = f"Improvements: of the mean latency over {_reference(job.policies)}, trace by trace."
+    table = Table("policy", title=title, caption=caption)
     for column in ("/ Fast-Only", "mean improvement", "worst", "best on"):
         table.add_column(column, justify="right")
     table.add_column("worst on")
