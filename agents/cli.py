@@ -72,7 +72,7 @@ def train(
 
 @app.command()
 def bench(
-    problem: Annotated[str, typer.Argument(help="A problem; see `allocenv list`.")],
+    problem: Annotated[str, typer.Argument(help="A problem (see `allocenv list`), or `engines`.")],
     bar: Annotated[list[str] | None, typer.Option(help="Only this bar. Repeatable.")] = None,
     out: Annotated[Path, typer.Option(help="Where the figures are written.")] = Path("out/bench"),
     against: Annotated[

@@ -19,6 +19,7 @@ Ticket: TypeAlias = Any  # for a chunk that was handed in: hashable
 Done: TypeAlias = tuple[float, list[Any]]  # seconds that a chunk took, and what came of each of its tasks
 
 CHUNK_SECONDS = 1.0  # of work: far more than sending and keeping it takes, little to lose
+CHUNKS_A_SECOND = 200  # at most, from all workers: what one process hands out and keeps with ease
 CHUNKS_LEFT = 4  # for each worker at least, of what is left: at the end nobody waits long for another
 AHEAD = 2  # chunks under way for each worker: the next is there when one ends
 
@@ -85,7 +86,8 @@ def finished(pool: Pool, tasks: Sequence[Task]) -> Iterator[dict[Task, Any]]:
 def _chunk_size(left: int, workers: int, seconds: float) -> int:
     """Of the next chunk, where a task takes so many seconds."""
     most = max(1, left // (CHUNKS_LEFT * workers))
-    return min(most, max(1, int(CHUNK_SECONDS / max(seconds, 1e-9))))
+    wanted = max(CHUNK_SECONDS, workers / CHUNKS_A_SECOND)
+    return min(most, max(1, int(wanted / max(seconds, 1e-9))))
 
 
 @contextmanager

@@ -27,12 +27,13 @@ def cluster():
     """Two raylets of one CPU each."""
     from ray.cluster_utils import Cluster
 
-    os.environ["RAY_worker_niceness"] = "0"  # not 15: beside other tests workers would starve
-    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100_000_000})
-    made.add_node(num_cpus=1, object_store_memory=100_000_000)
-    made.wait_for_nodes()
-    yield made
-    made.shutdown()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")  # not 15: beside other tests workers would starve
+        made = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "object_store_memory": 100_000_000})
+        made.add_node(num_cpus=1, object_store_memory=100_000_000)
+        made.wait_for_nodes()
+        yield made
+        made.shutdown()
 
 
 @pytest.fixture
