@@ -4,6 +4,7 @@ import itertools
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -90,32 +91,21 @@ def run_evaluation(problem_name: str, wishes: Wishes, out: Path | None, readme: 
         between_marks(readme, "", marks_of(problem_name))  # says what is wrong before anything is measured
     base = read_problem(problem_name, wishes.params)
     chosen = list(base.instance_set(wishes.instances))[: wishes.limit]
-    console = report_console()
+    console, kept = report_console(), None
     with console.status("compiling") as status:
         contest = _contest(problem_name, wishes, chosen, status.update)
         job = EvaluationJob.of(problem_name, wishes, chosen)
-        kept = Kept(out / SHARDS, job.key, console.print) if out is not None else None
-        with wishes.choice.pool(job, contest) as pool:
-            status.update("looking for contenders that know the future")
-            instances, finals = [instance for _, instance in chosen], contest.rounds[-1]
-            whole = {name: each.contender for name, each in finals.items()}
-            warnings = warnings_of(contest.problem, instances, whole, wishes.seed)
-            count = itertools.count(1)
-            total = len(chosen) * wishes.seeds * sum(map(len, contest.rounds))
-
-            def tell(row: Row) -> None:
-                status.update(f"{next(count)}/{total} {row.instance}: {row.contender} {row.objective:.4f}")
-
-            rows = contest.held(pool, wishes.seed, wishes.seeds, tell, kept)
-    kinds = {name: each.kind for name, each in finals.items()}
-    trained = _trained_on_these(problem_name, contest.problem, instances, wishes.agents)
+        if out is not None:
+            kept = Kept(out / SHARDS, job.key, partial(console.print, soft_wrap=True, markup=False))
+        rows, warnings = _measure(contest, job, kept, status.update)
+    trained = _trained_on_these(problem_name, contest.problem, [instance for _, instance in chosen], wishes.agents)
     warnings |= dict.fromkeys(trained, TRAINED_ON_THESE)
     results = Results(
         problem=problem_name,
         instances=wishes.instances,
         objective=f"{REGISTRY[problem_name].objective}, lower is better",
         rows=rows,
-        kinds=kinds,
+        kinds={name: each.kind for name, each in contest.rounds[-1].items()},
         warnings=warnings,
         fingerprints={label: fingerprint(instance) for label, instance in chosen},
         params=dict(text.split("=", 1) for text in wishes.params),
@@ -154,6 +144,24 @@ def _contest(
         for share in (*SHORTER, 1.0)
     ]
     return Contest(problem, chosen, rounds)
+
+
+def _measure(
+    contest: Contest, job: EvaluationJob, kept: Kept | None, show: Callable[[str], None]
+) -> tuple[list[Row], dict[str, str]]:
+    """All rows, and who reads the future."""
+    wishes, count = job.wishes, itertools.count(1)
+    total = len(job.chosen) * wishes.seeds * sum(map(len, contest.rounds))
+
+    def tell(row: Row) -> None:
+        show(f"{next(count)}/{total} {row.instance}: {row.contender} {row.objective:.4f} in {row.wall:.2f} s")
+
+    with wishes.choice.pool(job, contest) as pool:
+        show("looking for contenders that know the future")
+        whole = {name: each.contender for name, each in contest.rounds[-1].items()}
+        warnings = warnings_of(contest.problem, [instance for _, instance in job.chosen], whole, wishes.seed)
+        show(f"0/{total}")
+        return contest.held(pool, wishes.seed, wishes.seeds, tell, kept), warnings
 
 
 def _report(results: Results, contest: Contest, reference: str | None, out: Path | None, readme: Path | None) -> None:
