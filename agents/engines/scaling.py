@@ -114,12 +114,12 @@ def predicted(load: Load, costs: Costs, workers: int) -> tuple[float, float]:
 
     seconds = start + max(workers' time, driver's time) + the last task, for which others may have to wait, with
         workers' time = tasks x (seconds of a task + trip / tasks in a chunk) / workers
-        driver's time = chunks x (chunk + kept)
+        driver's time = chunks x chunk: chunks that end while a shard is written go into the next one together
     """
     wanted = max(CHUNK_SECONDS, workers / CHUNKS_A_SECOND) / load.seconds
     size = max(1.0, min(wanted, load.tasks / (CHUNKS_LEFT * workers)))
     working = load.tasks * (load.seconds + costs.trip / size) / workers
-    driving = load.tasks / size * (costs.chunk + costs.kept)
+    driving = load.tasks / size * costs.chunk
     seconds = costs.start + max(working, driving) + load.seconds
     return seconds, load.tasks * load.seconds / workers / seconds
 
@@ -160,4 +160,6 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    from allocenv.agents.engines import scaling  # jobs name their module, which on a worker is not __main__
+
+    scaling.main()

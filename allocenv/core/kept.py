@@ -65,7 +65,7 @@ class Kept:
 def resumed(
     pool: Pool, tasks: Sequence[Task], kept: Kept | None, worth: Callable[[Any], bool] = lambda value: True
 ) -> Iterator[dict[Task, Any]]:
-    """What came of all tasks: first what is kept of an earlier run, then chunk by chunk what is done now, and kept.
+    """What came of all tasks: first what is kept of an earlier run, then what is done now as it ends, and kept.
 
     `worth`: whether something is worth keeping, or is tried again by the next run.
     """

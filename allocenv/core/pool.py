@@ -63,7 +63,7 @@ def do_chunk(work: Work, tasks: Sequence[Task]) -> Done:
 
 
 def finished(pool: Pool, tasks: Sequence[Task]) -> Iterator[dict[Task, Any]]:
-    """What comes of all tasks, chunk by chunk as they end, in no order.
+    """What comes of all tasks as they end, in no order; chunks that have ended meanwhile come together.
 
     Raises:
         ValueError: a worker died and was not replaced; or what the work raises.
@@ -76,11 +76,13 @@ def finished(pool: Pool, tasks: Sequence[Task]) -> Iterator[dict[Task, Any]]:
             size = _chunk_size(len(left), workers, spent / done if done else CHUNK_SECONDS)
             chunk = [left.pop() for _ in range(size)]
             under_way[pool.submit(chunk)] = chunk
+        results: dict[Task, Any] = {}
         for ticket in pool.ended(list(under_way)):
             chunk = under_way.pop(ticket)
             seconds, found = pool.result(ticket)
             done, spent = done + len(chunk), spent + seconds
-            yield dict(zip(chunk, found, strict=True))
+            results.update(zip(chunk, found, strict=True))
+        yield results
 
 
 def _chunk_size(left: int, workers: int, seconds: float) -> int:

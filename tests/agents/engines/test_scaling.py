@@ -15,7 +15,7 @@ COSTS = Costs(chunk=0.001, kept=0.001, trip=0.01, in_flight=4, shard_bytes=900, 
 
 def test_a_prediction_is_the_formula():
     # 80,000 tasks of 0.1 s on 100 cores: chunks of 1 s hold 10. Workers: 800 x (0.1 + 0.01 / 10) = 80.8 s;
-    # the driver: 8,000 chunks x 2 ms = 16 s, at the same time. 10 s to start, 0.1 s for the last.
+    # the driver: 8,000 chunks x 1 ms = 8 s, at the same time. 10 s to start, 0.1 s for the last.
     seconds, efficiency = predicted(Load("", 80_000, 0.1), COSTS, 100)
     assert seconds == pytest.approx(10 + 80.8 + 0.1)
     assert efficiency == pytest.approx(80 / seconds)
@@ -23,8 +23,8 @@ def test_a_prediction_is_the_formula():
 
 def test_one_driver_is_the_limit_where_chunks_cost_it_much():
     dear = COSTS._replace(chunk=0.1)
-    # Chunks of 1 s, 8,000 of them at 0.101 s.
-    assert predicted(Load("", 80_000, 0.1), dear, 100)[0] == pytest.approx(10 + 808 + 0.1)
+    # Chunks of 1 s, 8,000 of them at 0.1 s.
+    assert predicted(Load("", 80_000, 0.1), dear, 100)[0] == pytest.approx(10 + 800 + 0.1)
 
 
 def test_more_machines_are_never_slower_and_never_more_efficient():
