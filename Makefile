@@ -36,6 +36,7 @@ bench: setup  ## measure every bar of every problem (hours, on an idle machine)
 	$(BIN)/allocenv bench storage
 	$(BIN)/allocenv bench task
 	$(BIN)/allocenv bench budget
+	$(BIN)/allocenv bench engines
 
 READ = --readme README.md --out tests/data/readme
 readme: setup  ## measure and write every table of README.md (20 minutes, on an idle machine, needs $$ALLOCENV_DATA)

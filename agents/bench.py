@@ -29,6 +29,7 @@ from allocenv.core.solver import Entry
 from allocenv.problems import PROBLEMS, REGISTRY
 from allocenv.wrappers.vector import AllocVectorEnv
 
+ENGINES = "engines"
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -102,9 +103,8 @@ def run_bench(problem_name: str, chosen: Sequence[str], out: Path, against: Path
 
     `against`: what an earlier run wrote; tells what moved since then.
     """
-    PROBLEMS.find(problem_name)
+    bars = _bars_of(problem_name)
     before = read_bench(against) if against is not None else None
-    bars: Sequence[Bar] = import_module(f"{REGISTRY[problem_name].package}.bars").BARS
     unknown = [number for number in chosen if number not in {bar.number for bar in bars}]
     if unknown:
         raise ValueError(f"--bar: expected one of {', '.join(bar.number for bar in bars)}, got {unknown[0]!r}.")
@@ -139,6 +139,17 @@ def run_bench(problem_name: str, chosen: Sequence[str], out: Path, against: Path
             console.print(f"[red]Bar {number} was met in {against} and is missed now.[/red]", soft_wrap=True)
     console.print(f"\nWritten: {out / f'{problem_name}.json'}")
     return all(result["passed"] for result in results)
+
+
+def _bars_of(name: str) -> Sequence[Bar]:
+    """Of a problem, or of the engines."""
+    if name == ENGINES:
+        module = f"{__package__}.engines.bars"
+    else:
+        PROBLEMS.find(name)
+        module = f"{REGISTRY[name].package}.bars"
+    bars: Sequence[Bar] = import_module(module).BARS
+    return bars
 
 
 def _measure(bar: Bar, session: BenchSession) -> Measured:

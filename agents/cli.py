@@ -31,6 +31,12 @@ Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="key=value over the config, e.g. train.learning_rate=1e-4.")
 ]
 
+Engine = Annotated[str, typer.Option(help="local, or ray: the same on a cluster.")]
+Address = Annotated[str | None, typer.Option(help="Of a Ray cluster; default: Ray on this machine.")]
+Processes = Annotated[
+    int | None, typer.Option(min=1, help="Side by side; results are the same. [one; with --engine ray all cores]")
+]
+
 
 @app.command()
 def train(
@@ -66,7 +72,7 @@ def train(
 
 @app.command()
 def bench(
-    problem: Annotated[str, typer.Argument(help="A problem; see `allocenv list`.")],
+    problem: Annotated[str, typer.Argument(help="A problem (see `allocenv list`), or `engines`.")],
     bar: Annotated[list[str] | None, typer.Option(help="Only this bar. Repeatable.")] = None,
     out: Annotated[Path, typer.Option(help="Where the figures are written.")] = Path("out/bench"),
     against: Annotated[
@@ -200,24 +206,33 @@ def evaluate_instances(
     set_: Annotated[list[str] | None, typer.Option("--set", help="key=value over the problem's parameters.")] = None,
     seed: Annotated[int, typer.Option(min=0, help="The first seed of all randomness.")] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="How many.")] = 1,
-    processes: Annotated[int, typer.Option(min=1, help="Instances side by side; results are the same.")] = 1,
+    processes: Processes = None,
+    engine: Engine = "local",
+    address: Address = None,
     reference: Annotated[
         str | None, typer.Option(help="With whom all are compared; default: the best that knows no future.")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for results.json, rows.csv, table.md and pictures.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for results.json, rows.csv, table.md and pictures; what is finished is kept there."),
+    ] = None,
     readme: Annotated[Path | None, typer.Option(help="Write the table between this file's marks.")] = None,
 ) -> None:
     """Compare rules, search, exact solver and agents on the same fixed instances of this problem.
 
-    The same command gives the same results; only times differ. Exit status 1 where a contender's figures do not
-    count: a plan is illegal, a policy knows the future without saying so (`oracle_`), an agent was trained on these.
+    The same command gives the same results; only times differ. Killed, it goes on where it was, given
+    --out. Exit status 1 where a contender's figures do not count: a plan is illegal, a policy knows the future
+    without saying so (`oracle_`), an agent was trained on these.
     """
+    from allocenv.agents.engines.choice import Choice
+
+    choice = Choice(engine, address, processes)
     from allocenv.agents.evaluation import Wishes, run_evaluation
 
     problem = (context.info_name or "").removesuffix(EPISODES)
     wishes = Wishes(
-        instances, against, tuple(agent or []), seconds, limit, tuple(set_ or []), seed, seeds, processes, reference,
-        tuple(sys.argv[1:]),
+        instances, against, tuple(agent or []), seconds, limit, tuple(set_ or []), seed, seeds, reference,
+        tuple(sys.argv[1:]), choice,
     )  # fmt: skip
     results = run_evaluation(problem, wishes, out, readme)
     if results.warnings or not all(row.legal for row in results.rows):

@@ -1,26 +1,32 @@
 """What `allocenv evaluate` does: instances, contenders, contest, checks of honesty, table, files."""
 
+import itertools
 import os
 import shlex
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 
 from allocenv.agents.config import RunConfig, read_problem
+from allocenv.agents.engines.choice import Choice
+from allocenv.agents.run_files import RunFiles
 from allocenv.agents.solvers import shipped_solvers
 from allocenv.core.console import report_console
 from allocenv.core.files import between_marks, write_atomically
 from allocenv.core.fingerprint import fingerprint
 from allocenv.core.instance_sets import full_name
+from allocenv.core.kept import Kept
 from allocenv.core.problem import Instance, Problem
-from allocenv.core.provenance import provenance
+from allocenv.core.provenance import code_fingerprint, provenance
 from allocenv.core.results import ORACLE, Results, Row, write_results
 from allocenv.core.solver import Entry, Solver
-from allocenv.evaluate.contest import Entrant, PolicySolver, contest, within
+from allocenv.evaluate.contest import Contest, Entrant, PolicySolver, within
 from allocenv.evaluate.honesty import TRAINED_ON_THESE, HiddenFuture, trained_on, warnings_of
 from allocenv.evaluate.pictures import draw_plan
 from allocenv.evaluate.table import markdown_table, terminal_table
@@ -28,6 +34,7 @@ from allocenv.heuristics import HEURISTICS
 from allocenv.planner import as_solver
 from allocenv.problems import REGISTRY
 
+SHARDS = "shards"  # below --out: what is finished, until results.json is written
 SHORTER = (0.01, 0.1)  # shares of the limit that those are also given who use what they get, for quality against time
 _USES_TIME = ("search", "exact", "planner")
 _KINDS = {"quick": "rule", "anytime": "search", "exact": "exact", "none": "rule"}
@@ -45,9 +52,39 @@ class Wishes:
     params: tuple[str, ...] = ()
     seed: int = 0
     seeds: int = 1
-    processes: int = 1
     reference: str | None = None
     arguments: tuple[str, ...] = ()
+    choice: Choice = field(default_factory=Choice)
+
+
+@dataclass(frozen=True)
+class EvaluationJob:
+    """The contest of an evaluation, for processes that have none of its files. It pickles."""
+
+    problem: str
+    wishes: Wishes
+    chosen: tuple[tuple[str, Instance], ...]
+    runs: tuple[RunFiles, ...]
+
+    @classmethod
+    def of(cls, problem: str, wishes: Wishes, chosen: Sequence[tuple[str, Instance]]) -> "EvaluationJob":
+        """With what the runs hold. Raises CheckpointError."""
+        return cls(problem, wishes, tuple(chosen), tuple(RunFiles.of(run) for run in wishes.agents))
+
+    @property
+    def key(self) -> str:
+        """Of everything that decides the rows: settings, instances, weights, sources and versions."""
+        told = self.wishes
+        settings = (told.instances, told.against, told.seconds, sorted(told.params), told.seed, told.seeds)
+        weights = [(run.name, run.files) for run in self.runs]
+        instances = [(label, fingerprint(instance)) for label, instance in self.chosen]
+        return fingerprint((self.problem, settings, instances, weights, code_fingerprint()))
+
+    def prepare(self) -> Contest:
+        """The contest, compiled and loaded."""
+        with TemporaryDirectory() as folder:
+            agents = tuple(str(run.unpack(Path(folder, str(i)))) for i, run in enumerate(self.runs))
+            return _contest(self.problem, replace(self.wishes, agents=agents), self.chosen)
 
 
 def run_evaluation(problem_name: str, wishes: Wishes, out: Path | None, readme: Path | None) -> Results:
@@ -58,27 +95,32 @@ def run_evaluation(problem_name: str, wishes: Wishes, out: Path | None, readme: 
         between_marks(readme, "", marks_of(problem_name))  # says what is wrong before anything is measured
     base = read_problem(problem_name, wishes.params)
     chosen = list(base.instance_set(wishes.instances))[: wishes.limit]
-    instances = [instance for _, instance in chosen]
-    problem = base.holding(instances)
-    problem.warm_up()
-    solvers = _solvers(problem_name, problem, wishes)
-    loading = _first_calls(problem, instances[0], solvers, wishes)
-    rows, warnings = _measure(problem, chosen, solvers, wishes)
-    kinds = {name: kind for name, (_, kind) in solvers.items()}
-    warnings |= dict.fromkeys(_trained_on_these(problem, instances, wishes.agents), TRAINED_ON_THESE)
+    console, kept = report_console(), None
+    with console.status("compiling") as status:
+        contest = _contest(problem_name, wishes, chosen, status.update)
+        job = EvaluationJob.of(problem_name, wishes, chosen)
+        if out is not None:
+            kept = Kept(out / SHARDS, job.key, partial(console.print, soft_wrap=True, markup=False))
+        here = wishes.choice.engine == "local" and not (kept and kept.begun)
+        rows, warnings = _measure(contest, job, kept, status.update)
+    trained = _trained_on_these(contest.problem, [instance for _, instance in chosen], wishes.agents)
+    warnings |= dict.fromkeys(trained, TRAINED_ON_THESE)
     results = Results(
         problem=problem_name,
         instances=full_name(wishes.instances, _version_of(problem_name)),
         objective=f"{REGISTRY[problem_name].objective}, lower is better",
         rows=rows,
-        kinds=kinds,
+        kinds={name: each.kind for name, each in contest.rounds[-1].items()},
         warnings=warnings,
         fingerprints={label: fingerprint(instance) for label, instance in chosen},
         params=dict(text.split("=", 1) for text in wishes.params),
         provenance={**provenance(), "command": shlex.join(["allocenv", *wishes.arguments]), "seed": wishes.seed},
     )
-    _report(results, problem, chosen, solvers, wishes, out, readme)
-    report_console().print(f"All but the contenders: {overhead(rows, loading):.1%} of the CPU time.")
+    _report(results, contest, wishes.reference, out, readme)
+    if here:
+        console.print(f"All but the contenders: {overhead(rows, contest.loading):.1%} of the CPU time.")
+    if kept is not None:
+        kept.remove()
     return results
 
 
@@ -93,61 +135,56 @@ def marks_of(problem_name: str) -> str:
     return f"{problem_name}-instances"
 
 
-def _first_calls(
-    problem: Problem, instance: Instance, solvers: Mapping[str, tuple[Solver, str]], wishes: Wishes
-) -> float:
-    """Let everybody load and compile, so that nobody's time holds that; the CPU seconds it took."""
+def _contest(
+    problem_name: str,
+    wishes: Wishes,
+    chosen: Sequence[tuple[str, Instance]],
+    tell: Callable[[str], None] = lambda text: None,
+) -> Contest:
+    """Everybody with the limit, after those who use what they get have met with less; all is compiled and loaded."""
+    problem = read_problem(problem_name, wishes.params).holding([instance for _, instance in chosen])
+    problem.warm_up()
+    solvers = _solvers(problem_name, problem, wishes)
     began = time.process_time()
-    with report_console().status("") as status:
-        for name, (solver, _) in solvers.items():
-            status.update(f"{name} begins")
-            solver(problem, instance, SHORTER[0] * wishes.seconds, np.random.default_rng(wishes.seed))
-    return time.process_time() - began
+    for name, (solver, _) in solvers.items():  # loads and compiles, so that nobody's time holds that
+        tell(f"{name} begins")
+        solver(problem, chosen[0][1], SHORTER[0] * wishes.seconds, np.random.default_rng(wishes.seed))
+    loading = time.process_time() - began
+    rounds = [
+        {
+            name: Entrant(within(solver, share * wishes.seconds), kind, share * wishes.seconds)
+            for name, (solver, kind) in solvers.items()
+            if share == 1.0 or kind in _USES_TIME
+        }
+        for share in (*SHORTER, 1.0)
+    ]
+    return Contest(problem, chosen, rounds, loading)
 
 
 def _measure(
-    problem: Problem,
-    chosen: Sequence[tuple[str, Instance]],
-    solvers: Mapping[str, tuple[Solver, str]],
-    wishes: Wishes,
+    contest: Contest, job: EvaluationJob, kept: Kept | None, show: Callable[[str], None]
 ) -> tuple[list[Row], dict[str, str]]:
-    """All rows, the shorter limits among them, and who reads the future."""
+    """All rows, and who reads the future."""
+    wishes, count = job.wishes, itertools.count(1)
+    total = len(job.chosen) * wishes.seeds * sum(map(len, contest.rounds))
+
+    def tell(row: Row) -> None:
+        show(f"{next(count)}/{total} {row.instance}: {row.contender} {row.objective:.4f} in {row.wall:.2f} s")
+
+    with wishes.choice.pool(job, contest) as pool:
+        show("looking for contenders that know the future")
+        whole = {name: each.contender for name, each in contest.rounds[-1].items()}
+        warnings = warnings_of(contest.problem, [instance for _, instance in job.chosen], whole, wishes.seed)
+        show(f"0/{total}")
+        return contest.held(pool, wishes.seed, wishes.seeds, tell, kept), warnings
+
+
+def _report(results: Results, contest: Contest, reference: str | None, out: Path | None, readme: Path | None) -> None:
     console = report_console()
-    with console.status("") as status:
-
-        def tell(row: Row) -> None:
-            status.update(f"{row.instance}: {row.contender} {row.objective:.4f} in {row.wall:.2f} s")
-
-        instances = [instance for _, instance in chosen]
-        whole = {name: within(solver, wishes.seconds) for name, (solver, _) in solvers.items()}
-        status.update("looking for contenders that know the future")
-        warnings = warnings_of(problem, instances, whole, wishes.seed)
-        rows = []
-        for share in (*SHORTER, 1.0):
-            limit = share * wishes.seconds
-            entrants = {
-                name: Entrant(within(solver, limit), kind, limit)
-                for name, (solver, kind) in solvers.items()
-                if share == 1.0 or kind in _USES_TIME
-            }
-            rows += contest(problem, chosen, entrants, wishes.seed, tell, wishes.seeds, wishes.processes)
-    return rows, warnings
-
-
-def _report(
-    results: Results,
-    problem: Problem,
-    chosen: Sequence[tuple[str, Instance]],
-    solvers: Mapping[str, tuple[Solver, str]],
-    wishes: Wishes,
-    out: Path | None,
-    readme: Path | None,
-) -> None:
-    console = report_console()
-    console.print(terminal_table(results, wishes.reference))
+    console.print(terminal_table(results, reference))
     for name, why in results.warnings.items():
         console.print(f"Warning: {name} {why.lower()}: its figures do not count.")
-    table = markdown_table(results, wishes.reference)
+    table = markdown_table(results, reference)
     if out is not None:
         best = min(
             (row for row in results.rows if row.instance == results.labels[0] and row.legal),
@@ -155,11 +192,11 @@ def _report(
             default=None,
         )
         if best is not None:
-            solver = within(solvers[best.contender][0], min(best.limit, wishes.seconds))
-            picture = draw_plan(problem, chosen[0][1], solver, out)
-            results = replace(
-                results, pictures={picture.name: f"The instance {chosen[0][0]} under the best plan found."}
-            )
+            entrants = [each[best.contender] for each in contest.rounds if best.contender in each]
+            (plan,) = (each.contender for each in entrants if each.limit == best.limit)
+            label, instance = contest.instances[0]
+            picture = draw_plan(contest.problem, instance, plan, out)
+            results = replace(results, pictures={picture.name: f"The instance {label} under the best plan found."})
         written = [*write_results(results, out), *(out / name for name in results.pictures), out / "table.md"]
         write_atomically(out / "table.md", table)
         console.print(f"Written: {', '.join(map(str, written))}", soft_wrap=True)

@@ -107,7 +107,7 @@ def load_agent(run_folder: str | Path, which: str = "best", problem: Problem | N
     """
     folder = Path(run_folder)
     config = RunConfig.load(folder / "config.toml")
-    checkpoint = _find(folder, which)
+    checkpoint = find_checkpoint(folder, which)
     with undisturbed():
         agent = _build(config.for_acting(), problem or config.make_problem(), Logger(None, []))
     weights = read_checkpoint(checkpoint, "weights")
@@ -248,7 +248,7 @@ class _Run:
         write_json(self.folder / "results.json", {"evaluations": self.history, "opponents": opponents})
 
     def _result(self, finished: bool, seconds: float) -> RunResult:
-        last = _find(self.folder, "last")
+        last = find_checkpoint(self.folder, "last")
         return RunResult(
             self.folder, self.step, finished, seconds, last, self.checkpoints.find("best"), self._last_figures()
         )
@@ -270,7 +270,7 @@ def _build(config: RunConfig, problem: Problem, logger: Logger) -> Agent:
     return agent
 
 
-def _find(folder: Path, which: str) -> Path:
+def find_checkpoint(folder: Path, which: str) -> Path:
     """A checkpoint of the run; `best` falls back to the last where nothing was evaluated."""
     checkpoints = Checkpoints(folder / "checkpoints")
     found = checkpoints.find(which) or (checkpoints.find("last") if which == "best" else None)

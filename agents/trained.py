@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors.torch import load_file
 from stable_baselines3.common.logger import Logger
 
@@ -51,6 +52,7 @@ def learnt_policy(run: str, problem_name: str, problem: Problem) -> tuple[str, P
 def shipped_solver(card: Mapping[str, Any], file: Path, problem: Problem) -> Solver:
     """The agent of a card with the weights in the file. Raises ConfigError where the card's config is not one."""
     config = RunConfig.from_dict(card["config"], str(file.with_suffix(".json"))).for_acting()
+    torch.set_num_threads(1)  # more are slower on shared cores, and round otherwise
     with undisturbed():
         agent: Agent = agent_class(config.agent)(config, problem, Logger(None, []))
     stored = load_file(file)
@@ -65,5 +67,6 @@ def _loaded(run: str, problem_name: str, problem: Problem) -> tuple[str, Agent]:
     found = RunConfig.load(folder / "config.toml").problem
     if found != problem_name:
         raise ValueError(f"{folder}/config.toml: problem: found {found!r}, expected {problem_name!r}.")
+    torch.set_num_threads(1)
     agent = load_agent(folder, problem=problem)
     return agent.config.label(folder), agent

@@ -5,10 +5,14 @@ import platform
 import subprocess
 import sys
 from datetime import datetime, timezone
+from functools import cache
+from hashlib import blake2b
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+_DECIDING = ("numpy", "numba", "scipy", "torch", "ortools")  # packages whose version may change results
+_SUFFIXES = (".py", ".safetensors", ".json")
 _PACKAGES = ("allocenv", "numpy", "numba", "gymnasium", "torch", "stable-baselines3", "sb3-contrib")
 
 
@@ -22,6 +26,21 @@ def provenance() -> dict[str, Any]:
         "machine": machine(),
         "versions": {name: _version(name) for name in _PACKAGES},
     }
+
+
+@cache
+def code_fingerprint() -> str:
+    """32 hexadecimal digits of what decides results besides settings: our sources and weights, versions of others."""
+    digest = blake2b(digest_size=16)
+    package = Path(__file__).resolve().parents[1]
+    for folder, folders, files in os.walk(package, followlinks=True):
+        folders.sort()
+        for name in sorted(name for name in files if name.endswith(_SUFFIXES)):
+            path = Path(folder, name)
+            digest.update(f"{path.relative_to(package)}:{path.stat().st_size};".encode())
+            digest.update(path.read_bytes())
+    digest.update(repr([platform.python_version(), *(_version(name) for name in _DECIDING)]).encode())
+    return digest.hexdigest()
 
 
 def machine() -> str:

@@ -5,19 +5,21 @@ machine, so that the same evaluation gives the same results on any machine, twic
 what it really took is measured.
 """
 
-import multiprocessing
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 
 from allocenv.core.arrays import IntArray
 from allocenv.core.batch import Batch
 from allocenv.core.clock import counted
+from allocenv.core.kept import Kept, resumed
 from allocenv.core.memory import PeakMemory
 from allocenv.core.policy import Policy
+from allocenv.core.pool import Pool, Task, local_pool
 from allocenv.core.problem import Instance, Problem
 from allocenv.core.replay import replay
 from allocenv.core.results import Row
@@ -90,6 +92,57 @@ KINDS = {
 }
 
 
+@dataclass(frozen=True)
+class Contest:
+    """Everybody on every instance, in rounds: who takes part, and within which limit, differs between them.
+
+    Its tasks are meetings: all entrants of a round on one instance with one seed, named `round/instance/seed`. A
+    contender draws from a generator seeded `[seed, instance]`, so that neither the order nor the others nor who does
+    the work matter. Times are those of a machine that is otherwise idle, but for the other workers.
+    """
+
+    problem: Problem
+    instances: Sequence[tuple[str, Instance]]
+    rounds: Sequence[Mapping[str, Entrant]]
+    loading: float = 0.0  # CPU seconds in which the entrants were loaded and compiled before
+
+    def __call__(self, meeting: Task) -> list[dict[str, Any]]:
+        """The rows of a meeting, as JSON."""
+        number, i, seed = map(int, meeting.split("/"))
+        label, instance = self.instances[i]
+        return [
+            judge(
+                self.problem, label, instance, name, each.contender, np.random.default_rng([seed, i]), seed, each.limit
+            ).to_dict()
+            for name, each in self.rounds[number].items()
+        ]
+
+    def held(
+        self,
+        pool: Pool,
+        seed: int = 0,
+        seeds: int = 1,
+        listener: Callable[[Row], None] | None = None,
+        kept: Kept | None = None,
+    ) -> list[Row]:
+        """All rows, with each of `seeds` seeds from `seed` on, in the same order whoever does the work.
+
+        Args:
+            listener: hears of each row as it comes.
+            kept: where meetings that have ended are kept; those that are there already are not held again.
+        """
+        each_seed, numbers = range(seed, seed + seeds), range(len(self.instances))
+        meetings = [f"{r}/{i}/{s}" for r in range(len(self.rounds)) for i in numbers for s in each_seed]
+        found: dict[Task, list[Row]] = {}
+        for results in resumed(pool, meetings, kept):
+            for meeting, values in results.items():
+                found[meeting] = [Row(**value) for value in values]
+                if listener is not None:
+                    for row in found[meeting]:
+                        listener(row)
+        return [row for meeting in meetings for row in found[meeting]]
+
+
 def contest(
     problem: Problem,
     instances: Iterable[tuple[str, Instance]],
@@ -99,59 +152,15 @@ def contest(
     seeds: int = 1,
     processes: int = 1,
 ) -> list[Row]:
-    """Every contender on every instance, with each of `seeds` seeds from `seed` on.
-
-    A contender draws from a generator seeded `[seed, instance]`, so that neither the order nor the others nor the
-    number of processes matter. Times are those of a machine that is otherwise idle, but for the other processes.
+    """Every contender on every instance, with each of `seeds` seeds from `seed` on; see `Contest`.
 
     Raises:
         ValueError: more than one process where processes cannot be forked.
     """
     entrants = {name: each if isinstance(each, Entrant) else Entrant(each) for name, each in contenders.items()}
-    given = list(instances)
-    tasks = [(s, i) for i in range(len(given)) for s in range(seed, seed + seeds)]
-    rows = []
-    for found in _in_order(partial(_meet, problem, given, entrants), tasks, processes):
-        for row in found:
-            rows.append(row)
-            if listener is not None:
-                listener(row)
-    return rows
-
-
-Task = tuple[int, int]  # seed, number of the instance
-
-
-def _meet(
-    problem: Problem, instances: Sequence[tuple[str, Instance]], entrants: Mapping[str, Entrant], task: Task
-) -> list[Row]:
-    """All contenders on one instance with one seed."""
-    seed, i = task
-    label, instance = instances[i]
-    return [
-        judge(problem, label, instance, name, each.contender, np.random.default_rng([seed, i]), seed, each.limit)
-        for name, each in entrants.items()
-    ]
-
-
-def _in_order(work: Callable[[Task], list[Row]], tasks: Sequence[Task], processes: int) -> Iterator[list[Row]]:
-    """The work's results in the order of the tasks. Processes are forked, since contenders cannot be sent."""
-    if processes == 1:
-        yield from map(work, tasks)
-        return
-    if "fork" not in multiprocessing.get_all_start_methods():
-        raise ValueError(f"--processes: expected 1 on this system, which cannot fork; got {processes}.")
-    global _work
-    _work = work
-    with multiprocessing.get_context("fork").Pool(processes) as pool:
-        yield from pool.imap(_forked, tasks)
-
-
-_work: Callable[[Task], list[Row]]
-
-
-def _forked(task: Task) -> list[Row]:
-    return _work(task)
+    held = Contest(problem, list(instances), [entrants])
+    with local_pool(held, processes) as pool:
+        return held.held(pool, seed, seeds, listener)
 
 
 def judge(

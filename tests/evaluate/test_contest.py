@@ -8,10 +8,12 @@ import pytest
 from toy_problem import Toy
 
 from allocenv.core.clock import perf_counter
+from allocenv.core.kept import Kept
+from allocenv.core.pool import local_pool
 from allocenv.core.provenance import machine
 from allocenv.core.results import contenders_of
 from allocenv.core.solver import Solution
-from allocenv.evaluate.contest import PolicySolver, acting, contest, judge, within
+from allocenv.evaluate.contest import Contest, Entrant, PolicySolver, acting, contest, judge, within
 from allocenv.heuristics import first_fit, random_legal
 
 ROOMS = [("one", np.array([1, 0])), ("three", np.array([2, 1]))]
@@ -132,3 +134,27 @@ def test_a_row_holds_the_memory_that_a_contender_needed():
 def test_a_row_holds_the_problems_own_figures():
     (row,) = contest(Toy(), ROOMS[1:], {"first_fit": acting(lambda rng: first_fit)})
     assert row.figures["placed"] == 3
+
+
+def test_a_contest_that_was_stopped_goes_on_where_it_was(tmp_path):
+    met = []
+
+    def stopping(problem, instance, rng):
+        met.append(float(rng.random()))
+        if len(met) == 3:
+            raise KeyboardInterrupt
+        return Solution(np.zeros((0, 2), np.int32), 0.0)
+
+    def held(folder):
+        kept = Kept(tmp_path / folder, "key", lambda line: None)
+        rounds = [{"x": Entrant(stopping)}]
+        with local_pool(contest := Contest(Toy(), ROOMS, rounds)) as pool:
+            return [replace(row, wall=0, cpu=0, peak_mb=0) for row in contest.held(pool, 0, 2, kept=kept)]
+
+    with pytest.raises(KeyboardInterrupt):
+        held("stopped")
+    met += [0.0]  # never three again
+    rows = held("stopped")
+    assert len(met) == 3 + 1 + 2  # two meetings were kept, two are held now
+    assert rows == held("whole")
+    assert [row.bound for row in rows] == [-np.inf] * 4

@@ -1,6 +1,6 @@
 """The wording of `allocenv evaluate storage`, `plan storage`, `generate storage`, and of `allocenv data ...`.
 
-What they do is in `evaluation_run.py`, `advice.py` and `trace_commands.py`.
+What they do is in `evaluation_run.py`, `archive_run.py`, `advice.py` and `trace_commands.py`.
 """
 
 import sys
@@ -37,7 +37,15 @@ Seed = Annotated[int, typer.Option(min=0, help="Of all randomness.")]
 
 
 def evaluate_command(
-    trace: TraceName,
+    context: typer.Context,
+    trace: Annotated[str | None, typer.Option(help="A file, or a name of `allocenv list storage`.")] = None,
+    archive: Annotated[
+        str | None,
+        typer.Option(help="Instead: many traces, each a file below this folder or URL; * stands for parts of names."),
+    ] = None,
+    engine: Annotated[str, typer.Option(help="Of an --archive: local, or ray: its traces on a cluster.")] = "local",
+    address: Annotated[str | None, typer.Option(help="Of a Ray cluster; default: Ray on this machine.")] = None,
+    processes: Annotated[int | None, typer.Option(min=1, help="Of an --archive: so many traces side by side.")] = None,
     devices: Devices = "H,M",
     fast: Fast = None,
     moves: Moves = "charged",
@@ -59,15 +67,32 @@ def evaluate_command(
         Path | None, typer.Option(help="Write the table between this file's <!-- storage:start/end --> marks.")
     ] = None,
 ) -> None:
-    """Replay a block trace under each policy: latency, load, moves and wear, all by the same rules."""
+    """Replay a block trace under each policy: latency, load, moves and wear, all by the same rules.
+
+    Of an --archive: every trace, the finished ones kept, so that the same command goes on where it was. Exit status 1
+    where a trace cannot be read.
+    """
+    chosen = context.obj.engine(engine, address, processes)
+    if (trace is None) == (archive is None):
+        raise ValueError("Expected one of --trace and --archive.")
+    if trace is not None and (engine, address, processes) != ("local", None, None):
+        raise ValueError("--engine, --processes: expected an --archive with them; one trace is one process's work.")
+    if archive is not None and (size_curve or readme is not None):
+        raise ValueError("--size-curve, --readme: expected a --trace with them, got an --archive.")
     from allocenv.problems.storage.evaluation_run import Wishes, run_evaluation
     from allocenv.problems.storage.trace_commands import Input
 
-    source = Input(trace, format, limit, skip_bad, sort)
+    source = Input(trace or "", format, limit, skip_bad, sort)
     wishes = Wishes(
         devices, fast, moves, loop, policies, seeds, part, budget_mb_s, endurance, size_curve, tuple(sys.argv[1:])
     )
-    run_evaluation(source, wishes, out, readme)
+    if archive is None:
+        run_evaluation(source, wishes, out, readme)
+        return
+    from allocenv.problems.storage.archive_run import run_archive
+
+    if not run_archive(archive, source, wishes, out, chosen):
+        raise typer.Exit(1)
 
 
 def plan_command(
