@@ -30,6 +30,8 @@ GROUPS = {
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="key=value over the config, e.g. train.learning_rate=1e-4.")
 ]
+Where = Annotated[str, typer.Option(help="local, or ray: a cluster; needs pip install 'allocenv[ray]'.")]
+Address = Annotated[str | None, typer.Option(help="Of a Ray cluster; without one it is started on this machine.")]
 
 
 @app.command()
@@ -40,25 +42,35 @@ def train(
     out: Annotated[Path, typer.Option(help="Root of the run folders.")] = Path("runs"),
     resume: Annotated[bool, typer.Option(help="Go on where a run of the same name stopped.")] = True,
     progress: bool = True,
+    engine: Where = "local",
+    address: Address = None,
+    env_runners: Annotated[int, typer.Option(min=1, help="Ray: processes that share train.n_envs.")] = 1,
+    learners: Annotated[int, typer.Option(min=0, help="Ray: processes that share the update; 0: this one.")] = 0,
 ) -> None:
-    """Train an agent; a run that was stopped or killed goes on exactly where it was."""
+    """Train an agent; a run that was stopped or killed goes on exactly where it was.
+
+    `--engine ray` trains two_stage, ppo, maskable_ppo and game_ppo with RLlib's PPO on a cluster; same files, and a run
+    may go on with the other engine. A run that resumes there has its weights and optimiser, but fresh episodes.
+    """
     from allocenv.agents.config import RunConfig
+    from allocenv.agents.engines.training import Engine, builder
     from allocenv.agents.train import train as run_training
     from allocenv.evaluate.held_out import HeldOut, opponents
 
     overrides = list(set_ or []) + ([f"seed={seed}"] if seed is not None else [])
     settings = RunConfig.load(config, overrides)
     judge: Any
-    if settings.agent == "game_ppo":
-        from allocenv.agents.games import HeldOutGame
+    with builder(Engine(engine, address, env_runners, learners), settings) as build:
+        if settings.agent == "game_ppo":
+            from allocenv.agents.games import HeldOutGame
 
-        judge, lines = HeldOutGame(settings), {}
-    else:
-        problem = settings.make_problem()
-        problem.warm_up()  # or the opponents would pay for compiling
-        judge = HeldOut(problem)
-        lines = opponents(judge, {"greedy": 1.0, "annealing": 0.1, "exact": 5.0})
-    result = run_training(settings, settings.folder(out), progress, resume, judge, lines)
+            judge, lines = HeldOutGame(settings), {}
+        else:
+            problem = settings.make_problem()
+            problem.warm_up()  # or the opponents would pay for compiling
+            judge = HeldOut(problem)
+            lines = opponents(judge, {"greedy": 1.0, "annealing": 0.1, "exact": 5.0})
+        result = run_training(settings, settings.folder(out), progress, resume, judge, lines, build)
     typer.echo(f"{'Finished' if result.finished else 'Stopped'}: {result.folder} (best: {result.best or result.last})")
     if not result.finished:
         raise typer.Exit(130)

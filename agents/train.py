@@ -5,7 +5,8 @@
         checkpoints/     last, best, latest few    tensorboard/  curves
         results.json     every evaluation
 
-Exact: weights after a resume are those of the uninterrupted run, bit by bit (same machine and versions).
+Exact: weights after a resume are those of the uninterrupted run, bit by bit (same machine and versions). On a cluster
+a resumed run has the same weights, optimiser and counts of steps, but begins fresh episodes.
 """
 
 import json
@@ -22,7 +23,6 @@ from typing import Any
 import torch
 from stable_baselines3.common.logger import Logger
 
-from allocenv.agents import agent_class
 from allocenv.agents.agent import Agent, Phase, current_phase, total_count
 from allocenv.agents.checkpoint import (
     CheckpointError,
@@ -35,6 +35,7 @@ from allocenv.agents.checkpoint import (
     write_json,
 )
 from allocenv.agents.config import ConfigError, RunConfig
+from allocenv.agents.engines.training import Build, build_locally
 from allocenv.agents.progress import Progress
 from allocenv.agents.randomness import random_state, set_random_state, undisturbed
 from allocenv.agents.tensorboard import Curves, flatten
@@ -75,6 +76,7 @@ def train(
     resume: bool = True,
     evaluate: Evaluate | None = None,
     opponents: Mapping[str, Mapping[str, float]] | None = None,
+    build: Build = build_locally,
 ) -> RunResult:
     """Train, or go on training, the config's agent.
 
@@ -83,6 +85,7 @@ def train(
         resume: go on from the last checkpoint in the folder. False removes what an earlier run left there.
         evaluate: judges a policy on held-out instances; it returns an `objective` (lower is better) and more.
         opponents: name -> figures as `evaluate` returns them: lines in the same charts.
+        build: of an engine (`engines.training.builder`); a run may change from one engine to the other.
 
     One Ctrl-C (or SIGTERM) ends the unit, writes a checkpoint and returns; a second one stops at once.
     Raises ConfigError where the folder holds a run of another config, CheckpointError for a broken checkpoint.
@@ -92,7 +95,7 @@ def train(
     if not resume or Checkpoints(folder / "checkpoints").find("last") is None:
         _remove_run(folder)
     _expect_same_run(folder, config)
-    run = _Run(config, folder, evaluate, opponents or {}, progress)
+    run = _Run(config, folder, evaluate, opponents or {}, progress, build)
     try:
         with _interruption() as asked:
             return run.to_the_end(asked)
@@ -109,7 +112,7 @@ def load_agent(run_folder: str | Path, which: str = "best", problem: Problem | N
     config = RunConfig.load(folder / "config.toml")
     checkpoint = _find(folder, which)
     with undisturbed():
-        agent = _build(config.for_acting(), problem or config.make_problem(), Logger(None, []))
+        agent = build_locally(config.for_acting(), problem or config.make_problem(), Logger(None, []))
     weights = read_checkpoint(checkpoint, "weights")
     check_shapes(checkpoint, weights, agent.weights())
     agent.load_weights(weights)
@@ -126,6 +129,7 @@ class _Run:
         evaluate: Evaluate | None,
         opponents: Mapping[str, Mapping[str, float]],
         progress: bool,
+        build: Build,
     ) -> None:
         self.config, self.folder = config, folder
         self.evaluate, self.opponents = evaluate, opponents
@@ -139,7 +143,7 @@ class _Run:
             check_header(start, read_header(start), self._header(0, ""))
         _write_run_files(folder, config, start)
         self.curves = Curves(folder / "tensorboard", config.agent, self.saved)
-        self.agent = _build(config, self.problem, self.curves.logger)
+        self.agent = build(config, self.problem, self.curves.logger)
         if start:
             self._load(start)
         self.phases = self.agent.phases
@@ -263,11 +267,6 @@ def solved_figure(problem: Problem, policy: Policy) -> Any:
         if outcome.terminated[0] or outcome.truncated[0]:
             break
     return problem.render_figure(batch.state, 0)
-
-
-def _build(config: RunConfig, problem: Problem, logger: Logger) -> Agent:
-    agent: Agent = agent_class(config.agent)(config, problem, logger)
-    return agent
 
 
 def _find(folder: Path, which: str) -> Path:
