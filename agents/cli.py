@@ -77,6 +77,35 @@ def train(
 
 
 @app.command()
+def tune(
+    config: Annotated[Path, typer.Argument(help="A config with a table [search], such as configs/vm/ppo.toml.")],
+    trials: Annotated[int, typer.Option(min=1, help="How many configs to try, those already tried included.")] = 20,
+    set_: Overrides = None,
+    out: Annotated[Path, typer.Option(help="Root of the run folders.")] = Path("runs"),
+    progress: bool = True,
+    engine: Where = "local",
+    address: Address = None,
+) -> None:
+    """Search for a better config: trials are run folders, the best is written as best.toml, which `train` takes.
+
+    Locally Optuna suggests and gives up what is worse than the median; start the command several times to search with
+    several processes. On a cluster Ray Tune runs a trial on each free CPU, with Optuna's suggestions and ASHA; --out
+    must then be seen by all nodes. A search that was stopped or killed goes on by the same command.
+    """
+    from allocenv.agents.config import RunConfig
+    from allocenv.agents.tuning.run import run_tuning
+
+    settings = RunConfig.load(config, set_ or [])
+    folder = settings.folder(out).with_name(f"{settings.name}-tune")
+    try:
+        best = run_tuning(settings, str(config), folder, trials, engine, address, progress)
+    except KeyboardInterrupt:
+        raise typer.Exit(130) from None
+    if best is None:
+        raise typer.Exit(1)
+
+
+@app.command()
 def bench(
     problem: Annotated[str, typer.Argument(help="A problem; see `allocenv list`.")],
     bar: Annotated[list[str] | None, typer.Option(help="Only this bar. Repeatable.")] = None,

@@ -45,6 +45,7 @@ from allocenv.core.problem import Problem
 from allocenv.core.provenance import provenance
 
 Evaluate = Callable[[Policy], Mapping[str, float]]
+Report = Callable[[int, float], None]  # step, lowest objective so far
 SCORE = "objective"  # of an evaluation; the lowest is the best
 
 # What a resumed run may change: none of it touches what is learnt from which step, unless the rate decays.
@@ -77,6 +78,7 @@ def train(
     evaluate: Evaluate | None = None,
     opponents: Mapping[str, Mapping[str, float]] | None = None,
     build: Build = build_locally,
+    report: Report | None = None,
 ) -> RunResult:
     """Train, or go on training, the config's agent.
 
@@ -86,6 +88,7 @@ def train(
         evaluate: judges a policy on held-out instances; it returns an `objective` (lower is better) and more.
         opponents: name -> figures as `evaluate` returns them: lines in the same charts.
         build: of an engine (`engines.training.builder`); a run may change from one engine to the other.
+        report: is told of every evaluation; what it raises ends the training.
 
     One Ctrl-C (or SIGTERM) ends the unit, writes a checkpoint and returns; a second one stops at once.
     Raises ConfigError where the folder holds a run of another config, CheckpointError for a broken checkpoint.
@@ -95,7 +98,7 @@ def train(
     if not resume or Checkpoints(folder / "checkpoints").find("last") is None:
         _remove_run(folder)
     _expect_same_run(folder, config)
-    run = _Run(config, folder, evaluate, opponents or {}, progress, build)
+    run = _Run(config, folder, evaluate, opponents or {}, progress, build, report)
     try:
         with _interruption() as asked:
             return run.to_the_end(asked)
@@ -130,9 +133,10 @@ class _Run:
         opponents: Mapping[str, Mapping[str, float]],
         progress: bool,
         build: Build,
+        report: Report | None,
     ) -> None:
         self.config, self.folder = config, folder
-        self.evaluate, self.opponents = evaluate, opponents
+        self.evaluate, self.opponents, self.report = evaluate, opponents, report
         self.problem = config.make_problem()
         self.history: list[dict[str, float]] = []  # one entry an evaluation: its step and figures
         self.best: float | None = None  # lowest SCORE so far
@@ -160,6 +164,7 @@ class _Run:
             if self.saved is None:
                 self.curves.text("config", self.config.to_toml())
                 better = self._judge()
+                self._name_hparams("eval", self._last_figures())
                 self.curves.flush(self.step)
                 self._save("", better)
             worked = False
@@ -210,17 +215,22 @@ class _Run:
             self.best = figures[SCORE]
         self.display.say(f"step {self.step:,}: {SCORE} {figures[SCORE]:.5g}{' (best)' if better else ''}")
         self._write_results()
+        if self.report is not None and self.best is not None:
+            self.report(self.step, self.best)
         return better
 
     def _finish(self) -> None:
-        group, figures = "eval", self._last_figures()
-        if not figures:  # nothing judged it: what its training episodes came to
-            group, figures = "final", self.agent.figures()
-            self.curves.record(group, figures)
-        if figures:
-            self.curves.hparams(self.config.to_dict(), [f"{group}/{name}" for name in figures])
+        if not self.history:  # nothing judged it: what its training episodes came to
+            figures = self.agent.figures()
+            self.curves.record("final", figures)
+            self._name_hparams("final", figures)
         self.curves.flush(self.step)
         self.display.say(f"Finished at step {self.step:,}: {self.folder}")
+
+    def _name_hparams(self, group: str, figures: Mapping[str, float]) -> None:
+        """The run's row in the table of hyper-parameters: it shows the last values, even of a run that is given up."""
+        if figures:
+            self.curves.hparams(self.config.to_dict(), [f"{group}/{name}" for name in figures])
 
     def _save(self, phase: str, best: bool) -> None:
         state = self.agent.state_dict()
