@@ -267,7 +267,9 @@ def evaluate_instances(
 
 @app.command()
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Folders that `allocenv evaluate --out` wrote.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Folders that `allocenv evaluate --out`, `train` or `tune` wrote.")
+    ],
     reference: Annotated[str | None, typer.Option(help="With whom all are compared.")] = None,
     html: Annotated[Path, typer.Option(help="One page with all tables, charts and pictures.")] = Path(
         "out/report.html"

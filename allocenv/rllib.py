@@ -11,9 +11,9 @@
         )
     )
 
-`vector_entry_point` steps all environments of a runner as one batch. `allocenv/<problem>-sequential` asks for the slot and for
-the placement one after the other, for algorithms of Discrete actions such as DQN; it has no batch.
-`allocenv train CONFIG --engine ray` is faster and keeps the masks: it rolls out and learns with this library's own agents.
+`vector_entry_point` steps a runner's environments as one batch. `allocenv/<problem>-sequential` asks for the slot and
+for the placement one after the other, for algorithms of Discrete actions such as DQN; it has no batch.
+`allocenv train CONFIG --engine ray` is faster and keeps the masks: it rolls out and learns with the agents here.
 """
 
 from functools import partial

@@ -31,7 +31,7 @@ def connected(address: str | None = None, cpus: int | None = None) -> Iterator[A
         return
     own = {} if address else {"num_cpus": cpus, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
     try:
-        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR, **own)
+        ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
     except ConnectionError as error:
         raise ValueError(f"--address: no Ray cluster answers at {address}: {error}") from None
     try:

@@ -1,11 +1,14 @@
 """A search on a cluster: Ray Tune places the trials, Optuna suggests, ASHA gives up what falls behind."""
 
+from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from allocenv.agents.config import RunConfig
 from allocenv.agents.engines.cluster import connected
 from allocenv.agents.train import train
+from allocenv.agents.tuning.ranges import Range
 from allocenv.agents.tuning.trials import COMPLETE, FAILED, PRUNED, Trial, lowest, trial_config
 from allocenv.evaluate.held_out import HeldOut
 
@@ -37,10 +40,6 @@ def _tuner(trainable: Any, config: RunConfig, store: Path, n_trials: int, progre
     from ray.tune.schedulers import ASHAScheduler
     from ray.tune.search.optuna import OptunaSearch
 
-    def space(trial: Any) -> None:
-        for key, values in config.search.items():
-            values.suggest(trial, key)
-
     total = config.train.total_steps
     asha = ASHAScheduler(
         time_attr="step",
@@ -55,7 +54,7 @@ def _tuner(trainable: Any, config: RunConfig, store: Path, n_trials: int, progre
             mode="min",
             num_samples=n_trials,
             scheduler=asha,
-            search_alg=OptunaSearch(space, metric="objective", mode="min", seed=config.seed),
+            search_alg=OptunaSearch(partial(_suggest, config.search), metric="objective", mode="min", seed=config.seed),
         ),
         run_config=tune.RunConfig(
             name="ray",
@@ -64,6 +63,11 @@ def _tuner(trainable: Any, config: RunConfig, store: Path, n_trials: int, progre
             verbose=int(progress),
         ),
     )
+
+
+def _suggest(search: Mapping[str, Range], trial: Any) -> None:
+    for key, values in search.items():
+        values.suggest(trial, key)
 
 
 def _run_trial(values: dict[str, Any], run: RunConfig, folder: Path) -> None:

@@ -12,6 +12,13 @@ from typing import Any
 
 Number = int | float
 Scalar = bool | int | float | str
+_KINDS: dict[str, tuple[tuple[type, ...], str]] = {
+    "low": ((int, float), "a number"),
+    "high": ((int, float), "a number"),
+    "step": ((int, float), "a number"),
+    "log": ((bool,), "true or false"),
+    "choices": ((list, tuple), "a list"),
+}
 
 
 @dataclass(frozen=True)
@@ -65,14 +72,14 @@ def read_range(value: Any) -> Range:
     """A range as a config states it. Raises ValueError, which says what was expected."""
     if not isinstance(value, Mapping):
         raise ValueError("a table with low and high, or choices")
-    known = {"low": Number, "high": Number, "step": Number, "log": bool, "choices": list | tuple}
     for name, entry in value.items():
-        if name not in known:
-            raise ValueError(f"the keys {', '.join(known)}, not {name!r}")
-        if not isinstance(entry, known[name]) or (known[name] is Number and isinstance(entry, bool)):
-            kinds = {bool: "true or false", Number: "a number"}
-            raise ValueError(f"{name} to be {kinds.get(known[name], 'a list')}")
-    choices = value.get("choices", [None])
-    if not choices or not all(isinstance(x, Scalar) for x in choices if "choices" in value):
+        if name not in _KINDS:
+            raise ValueError(f"the keys {', '.join(_KINDS)}, not {name!r}")
+        kinds, expected = _KINDS[name]
+        if not isinstance(entry, kinds) or (isinstance(entry, bool) and name != "log"):
+            raise ValueError(f"{name} to be {expected}")
+    choices = tuple(value.get("choices", ()))
+    if "choices" in value and (not choices or not all(isinstance(x, Scalar) for x in choices)):
         raise ValueError("choices to be a list of numbers, texts or truth values")
-    return Range(**{name: tuple(entry) if name == "choices" else entry for name, entry in value.items()})
+    entries: dict[str, Any] = {**value, "choices": choices}
+    return Range(**entries)

@@ -6,7 +6,7 @@ Its state is the local agent's, part by part: a run may be begun by one engine a
 import copy
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 from ray.exceptions import RayError
 from stable_baselines3.common.logger import Logger
@@ -15,7 +15,7 @@ from allocenv.agents import agent_class
 from allocenv.agents.agent import Phase
 from allocenv.agents.config import RunConfig
 from allocenv.agents.engines.rllib.algorithm import RolloutPPO, build_algorithm
-from allocenv.agents.sb3 import OnPolicyAgent
+from allocenv.agents.sb3 import OnPolicyAgent, PPOParams
 from allocenv.core.policy import Policy
 from allocenv.core.problem import Problem
 
@@ -31,9 +31,11 @@ class RayAgent:
     episodes.
     """
 
+    Params: ClassVar[type[Any]] = PPOParams  # each agent's own is a kind of it
+
     def __init__(self, config: RunConfig, problem: Problem, logger: Logger, runners: int, learners: int) -> None:
         expect_shares(config, runners, learners)
-        self.config, self.Params = config, type(config.agent_params)
+        self.config = config
         self.runners, self.learners = runners, learners
         self.local: OnPolicyAgent = agent_class(config.agent)(config, problem, logger)
         self._algorithm: RolloutPPO | None = None
@@ -77,6 +79,10 @@ class RayAgent:
     def load_weights(self, weights: Mapping[str, Any]) -> None:
         self._stop()
         self.local.load_weights(weights)
+
+    def cpu_seconds(self) -> float:
+        """What the runners have used so far."""
+        return self._algorithm.cpu_seconds() if self._algorithm is not None else 0.0
 
     def close(self) -> None:
         self._stop()

@@ -1,6 +1,7 @@
 """RLlib's PPO with this library's runners, module and learners: one iteration is one rollout and its update."""
 
 import logging
+import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -82,6 +83,10 @@ class RolloutPPO(PPO):  # type: ignore[misc]
         """Let the learners go on from these."""
         for done in self.learner_group.foreach_learner(lambda learner: learner.take_over(weights, optimizer)):
             done.get()
+
+    def cpu_seconds(self) -> float:
+        """Of all runners, since they were started."""
+        return math.fsum(self.env_runner_group.foreach_env_runner("cpu_seconds", local_env_runner=False))
 
     def training_step(self) -> None:
         batch = self._collect()

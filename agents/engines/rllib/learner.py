@@ -57,7 +57,8 @@ class PPOLearner(PPOTorchLearner):  # type: ignore[misc]
         self._too_far = params.target_kl is not None and bool(kl > 1.5 * params.target_kl)
         figures = dict(zip(FIGURES, (policy_loss, value_loss, entropy_loss, kl), strict=True))
         self.metrics.log_dict(figures, key=module_id, window=1)
-        return policy_loss + params.ent_coef * entropy_loss + params.vf_coef * value_loss
+        loss: Tensor = policy_loss + params.ent_coef * entropy_loss + params.vf_coef * value_loss
+        return loss
 
     def apply_gradients(self, gradients_dict: Any) -> None:
         if not self._too_far:

@@ -36,7 +36,7 @@ class PolicyModule(TorchRLModule, ValueFunctionAPI):  # type: ignore[misc]
 
     def setup(self) -> None:
         run: RunConfig = self.model_config["run"]
-        agent = build_agent(run, 1, run.seed)
+        agent = build_agent(run.for_acting(), 1, run.seed)
         self.policy = agent.model.policy
         self.discrete = isinstance(agent.model.action_space, spaces.Discrete)
         agent.close()

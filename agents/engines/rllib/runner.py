@@ -1,5 +1,6 @@
 """What rolls out on a cluster: SB3's own loop over a share of the environments, as an RLlib EnvRunner."""
 
+import time
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,10 @@ class RolloutRunner(EnvRunner):  # type: ignore[misc]
         model.collect_rollouts(agent.env, agent._callback, model.rollout_buffer, model.n_steps)
         seen = next(model.rollout_buffer.get())._asdict()
         return {name: _arrays(seen[key]) for key, name in COLUMNS.items() if key in seen}, list(model.ep_info_buffer)
+
+    def cpu_seconds(self) -> float:
+        """Of this process, since it was started."""
+        return time.process_time()
 
     def get_spaces(self) -> dict[str, Any]:
         both = (self.agent.env.observation_space, self.agent.env.action_space)
