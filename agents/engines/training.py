@@ -27,6 +27,9 @@ class Engine:
     env_runners: int = 1
     learners: int = 0  # 0: the update runs in this process
 
+    def __post_init__(self) -> None:
+        expect_engine(self.name, self.address)
+
 
 def build_locally(config: RunConfig, problem: Problem, logger: Logger) -> Agent:
     """The config's agent, all of it in this process."""
@@ -38,9 +41,9 @@ def build_locally(config: RunConfig, problem: Problem, logger: Logger) -> Agent:
 def builder(engine: Engine, config: RunConfig) -> Iterator[Build]:
     """What builds the agent; the connection to the cluster lasts as long as the context.
 
-    Raises ValueError: an unknown engine, Ray is missing, or the agent or its sizes do not suit it.
+    Raises ValueError: the agent or its sizes do not suit the engine, or no cluster answers.
     """
-    if expect_engine(engine.name) == "local":
+    if engine.name == "local":
         yield build_locally
         return
     from allocenv.agents.engines.cluster import connected

@@ -16,7 +16,7 @@ def run_tuning(
 
     Raises ValueError: no [search] in the config, or what the engine refuses.
     """
-    expect_engine(engine)
+    expect_engine(engine, address)
     if not config.search:
         raise ConfigError(source, "search", None, 'a table [search], such as "train.learning_rate" = { low, high }')
     if config.agent == "game_ppo":

@@ -26,6 +26,12 @@ PROBE = 1.0  # seconds an iteration waits to see whether a lost runner is back
 def build_algorithm(run: RunConfig, step: int, runners: int, learners: int) -> "RolloutPPO":
     """Start runners and learners on the cluster; `learners` 0 updates in this process."""
     logging.getLogger("ray.rllib").setLevel(logging.ERROR)
+    algorithm: RolloutPPO = algorithm_config(run, step, runners, learners).build_algo()
+    return algorithm
+
+
+def algorithm_config(run: RunConfig, step: int, runners: int, learners: int) -> PPOConfig:
+    """RLlib's config of a run that goes on from `step`."""
     train, params, shares = run.train, run.agent_params, max(learners, 1)
     config = (
         PPOConfig(algo_class=RolloutPPO)
@@ -57,8 +63,7 @@ def build_algorithm(run: RunConfig, step: int, runners: int, learners: int) -> "
         .debugging(log_level="ERROR", seed=run.seed)
     )
     config._dont_auto_sync_env_runner_states = True  # runners keep nothing
-    algorithm: RolloutPPO = config.build_algo()
-    return algorithm
+    return config
 
 
 class RolloutPPO(PPO):  # type: ignore[misc]

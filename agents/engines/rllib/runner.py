@@ -47,8 +47,7 @@ class RolloutRunner(EnvRunner):  # type: ignore[misc]
             model.policy.load_state_dict(weights)
         model.ep_info_buffer.clear()
         model.collect_rollouts(agent.env, agent._callback, model.rollout_buffer, model.n_steps)
-        seen = next(model.rollout_buffer.get())._asdict()
-        return {name: _arrays(seen[key]) for key, name in COLUMNS.items() if key in seen}, list(model.ep_info_buffer)
+        return columns_of(model.rollout_buffer), list(model.ep_info_buffer)
 
     def cpu_seconds(self) -> float:
         """Of this process, since it was started."""
@@ -70,6 +69,12 @@ class RolloutRunner(EnvRunner):  # type: ignore[misc]
 
     def stop(self) -> None:
         self.agent.close()
+
+
+def columns_of(buffer: Any) -> dict[str, Any]:
+    """What an SB3 rollout buffer holds, in arrays [steps * environments, ...] under RLlib's names."""
+    held = next(buffer.get())._asdict()
+    return {name: _arrays(held[key]) for key, name in COLUMNS.items() if key in held}
 
 
 def _arrays(value: Any) -> Any:
