@@ -59,7 +59,7 @@ def _run(
         changed = trial_config(config, f"{config.name}-{name}", values)
         result = train(changed, folder / name, progress, evaluate=evaluate, report=report)
     except optuna.TrialPruned:
-        study.tell(trial, min(study.trials[trial.number].intermediate_values.values()), TrialState.PRUNED)
+        study.tell(trial, state=TrialState.PRUNED)
     except ConfigError as error:  # values that do not go together
         trial.set_user_attr("error", str(error))
         study.tell(trial, state=TrialState.FAIL)
