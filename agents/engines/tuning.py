@@ -32,7 +32,7 @@ def tune_on_cluster(config: RunConfig, folder: Path, n_trials: int, address: str
             tuner = tune.Tuner.restore(str(store / "ray"), trainable, resume_unfinished=True, restart_errored=True)
         else:
             tuner = _tuner(trainable, config, store, n_trials, progress)
-        return [_told(result, config) for result in tuner.fit()]
+        return sorted((_told(result, config) for result in tuner.fit()), key=lambda trial: trial.name)
 
 
 def _tuner(trainable: Any, config: RunConfig, store: Path, n_trials: int, progress: bool) -> Any:

@@ -2,8 +2,10 @@
 
 import logging
 import math
+import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import ray
@@ -26,8 +28,22 @@ PROBE = 1.0  # seconds an iteration waits to see whether a lost runner is back
 def build_algorithm(run: RunConfig, step: int, runners: int, learners: int) -> "RolloutPPO":
     """Start runners and learners on the cluster; `learners` 0 updates in this process."""
     logging.getLogger("ray.rllib").setLevel(logging.ERROR)
-    algorithm: RolloutPPO = algorithm_config(run, step, runners, learners).build_algo()
+    with _core_silent():
+        algorithm: RolloutPPO = algorithm_config(run, step, runners, learners).build_algo()
     return algorithm
+
+
+@contextmanager
+def _core_silent() -> Iterator[None]:
+    """Ray's C++ core says on stderr that the config of a runner has to outlive it, which RLlib sees to."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def algorithm_config(run: RunConfig, step: int, runners: int, learners: int) -> PPOConfig:

@@ -67,6 +67,8 @@ class Strikes:
 
     def __call__(self, collect, algorithm):
         unit = len(self.sizes)
+        if unit == 0:
+            self.begun, _ = algorithm.state()
         kill = {self.of_runner: self.kill_runner, self.of_raylet: self.kill_raylet}.get(unit)
         if kill is not None:
             pids = algorithm.env_runner_group.foreach_env_runner(where, local_env_runner=False)
@@ -90,44 +92,34 @@ def where(runner):
 
 
 def test_a_run_begun_here_outlives_a_runner_and_a_raylet_on_a_cluster_and_ends_here(
-    cluster, tiny, tmp_path, monkeypatch
+    cluster, tiny, tmp_path, monkeypatch, cli
 ):
     from allocenv.agents.engines.rllib.algorithm import RolloutPPO
 
     config, run = tiny("two_stage"), tmp_path / "run"
     train(longer(config, UNIT), run, progress=False)
+    begun_here = load_agent(run, "last").weights()
     strikes, collect = Strikes(cluster, of_runner=2, of_raylet=5), RolloutPPO._collect
     monkeypatch.setattr(RolloutPPO, "_collect", lambda algorithm: strikes(collect, algorithm))
     units = []
     with builder(Engine("ray", cluster.address, env_runners=2), config) as build:
-        here = load_agent(run, "last").weights()
-        there = build(config, config.make_problem(), silent())
-        there.load_weights(here)
-        there._algorithm = there._begin()
-        weights, _ = there._algorithm.state()
-        assert all(torch.equal(weights[f"network.{name}"], here[name]) for name in here)
-        there.close()
         result = train(
             longer(config, 9 * UNIT), run, progress=False, build=build, evaluate=objective(config),
             report=lambda step, best: units.append(step),
         )  # fmt: skip
+    assert all(torch.equal(strikes.begun[f"network.{name}"], weight) for name, weight in begun_here.items())
     assert strikes.struck == ["runner", "raylet"]
     assert strikes.sizes == [UNIT] * 8
     assert (result.step, result.finished) == (IMITATED + 9 * UNIT, True)
     assert units == sorted(set(units))
     assert train(longer(config, 11 * UNIT), run, progress=False).step == IMITATED + 11 * UNIT
-    agent = load_agent(run, "last")
-    batch = Batch(agent.problem, 3)
-    batch.reset(5)
-    assert agent.policy()(batch).shape == (3, 2)
+    tiny_vm = ("--set", "n_pms=3", "--set", "max_moves=4", "--limit", 1, "--against", "greedy")
+    status, out, _ = cli("evaluate", "vm", "--agent", run, *tiny_vm)
+    assert (status, "two_stage:run" in out) == (0, True)
+    assert cli("export", "weights", run, "--name", "exported", "--out", tmp_path)[0] == 0
+    assert cli("curve", run, "--out", tmp_path / "curve.png")[0] == 0
     cluster.add_node(num_cpus=1, object_store_memory=100_000_000)
     cluster.wait_for_nodes()
-
-
-def silent():
-    from stable_baselines3.common.logger import Logger
-
-    return Logger(None, [])
 
 
 def objective(config):
@@ -168,9 +160,6 @@ def test_a_killed_driver_goes_on_by_the_same_command(cluster, tiny, tmp_path, cl
     steps = [entry["step"] for entry in evaluated]
     assert steps == sorted(set(steps))
     assert steps[-1] == total
-    status, out, _ = cli("evaluate", "vm", "--agent", run, "--set", "n_pms=3", "--limit", 1, "--against", "greedy")
-    assert status == 0
-    assert "ppo:default" in out
 
 
 def reached(run):

@@ -81,6 +81,26 @@ def test_an_update_on_the_whole_rollout_is_sb3s(rolled_out, name):
         torch.testing.assert_close(ours[key], theirs, atol=2e-5, rtol=1e-4)
 
 
+@pytest.mark.parametrize("name", AGENTS)
+def test_what_was_learnt_under_rllib_acts_the_same_here(rolled_out, name):
+    from ray.rllib.core import DEFAULT_MODULE_ID
+
+    from allocenv.agents.engines.rllib.learner import RATE
+
+    config, agent, columns = rolled_out(name)
+    learner = learner_of(config, agent)
+    learner.update(batch=batch_of(columns), timesteps={RATE: 1e-2}, num_epochs=2, minibatch_size=8)
+    weights, _ = learner.state()
+    agent.model.policy.load_state_dict(weights)
+    there, here = learner.module[DEFAULT_MODULE_ID].unwrapped().policy, agent.model.policy
+    if name == "two_stage":
+        there.stage_two = here.stage_two  # both ask the same batch for the placements
+    masks = {"action_masks": agent.env.action_masks()} if name == "maskable_ppo" else {}
+    seen = agent.env.observe()
+    first, second = (policy.predict(seen, deterministic=True, **masks)[0] for policy in (here, there))
+    np.testing.assert_array_equal(first, second)
+
+
 def test_a_step_too_far_ends_the_update(rolled_out):
     from dataclasses import replace
 
