@@ -100,6 +100,7 @@ def tune(
     try:
         best = run_tuning(settings, str(config), folder, trials, engine, address, progress)
     except KeyboardInterrupt:
+        typer.echo(f"Stopped: {folder}. The same command goes on.")
         raise typer.Exit(130) from None
     if best is None:
         raise typer.Exit(1)

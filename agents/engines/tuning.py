@@ -1,5 +1,6 @@
 """A search on a cluster: Ray Tune places the trials, Optuna suggests, ASHA gives up what falls behind."""
 
+import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,10 @@ def tune_on_cluster(config: RunConfig, folder: Path, n_trials: int, address: str
             tuner = tune.Tuner.restore(str(store / "ray"), trainable, resume_unfinished=True, restart_errored=True)
         else:
             tuner = _tuner(trainable, config, store, n_trials, progress)
-        return sorted((_told(result, config) for result in tuner.fit()), key=lambda trial: trial.name)
+        trials = sorted((_told(result, config) for result in tuner.fit()), key=lambda trial: trial.name)
+    if len(trials) < n_trials:
+        print(f"This search was begun with --trials {len(trials)}; on a cluster that number stays.", file=sys.stderr)
+    return trials
 
 
 def _tuner(trainable: Any, config: RunConfig, store: Path, n_trials: int, progress: bool) -> Any:

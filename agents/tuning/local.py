@@ -1,7 +1,6 @@
 """A search by Optuna on this machine: a journal file that any number of processes share, and that outlives them."""
 
 import fcntl
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,7 +25,6 @@ def tune_locally(config: RunConfig, folder: Path, n_trials: int, evaluate: Evalu
     A trial that is worse than the median of the others at the same step is given up.
 
     Raises:
-        ConfigError: the folder holds the search of another config.
         KeyboardInterrupt: somebody asked to stop; the same call goes on.
     """
     optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -36,7 +34,6 @@ def tune_locally(config: RunConfig, folder: Path, n_trials: int, evaluate: Evalu
         pruner=optuna.pruners.MedianPruner(n_startup_trials=_WARM_TRIALS, n_warmup_steps=1),
         load_if_exists=True,
     )
-    _expect_same_search(study, config, folder)
     while True:
         with _next(study, config, folder, n_trials) as trial:
             if trial is None:
@@ -114,12 +111,3 @@ def _told(frozen: FrozenTrial) -> Trial:
 
 def _name(number: int) -> str:
     return f"trial-{number:04d}"
-
-
-def _expect_same_search(study: optuna.Study, config: RunConfig, folder: Path) -> None:
-    now = json.dumps([config.to_dict(), {key: repr(values) for key, values in config.search.items()}], default=str)
-    then = study.user_attrs.get("config")
-    if then is None:
-        study.set_user_attr("config", now)
-    elif then != now:
-        raise ConfigError(str(folder), "config", config.name, "that of the search there (else name another --out)")

@@ -5,7 +5,7 @@ from pathlib import Path
 from allocenv.agents.config import ConfigError, RunConfig
 from allocenv.agents.engines import expect_engine
 from allocenv.agents.tuning.local import tune_locally
-from allocenv.agents.tuning.trials import BEST, FILE, Trial, best_of, print_trials, write_trials
+from allocenv.agents.tuning.trials import BEST, FILE, Trial, best_of, expect_same_search, print_trials, write_trials
 from allocenv.evaluate.held_out import HeldOut
 
 
@@ -14,15 +14,16 @@ def run_tuning(
 ) -> Trial | None:
     """Try `n_trials` configs, print the table, write it and the best config; the best trial, if one came to its end.
 
-    Raises ValueError: no [search] in the config, or what the engine refuses.
+    Raises ValueError: no [search] in the config, another search in the folder, or what the engine refuses.
     """
     expect_engine(engine, address)
     if not config.search:
         raise ConfigError(source, "search", None, 'a table [search], such as "train.learning_rate" = { low, high }')
     if config.agent == "game_ppo":
         raise ConfigError(source, "agent", config.agent, "an agent that acts on the problem itself")
-    folder.mkdir(parents=True, exist_ok=True)
     problem = config.make_problem()
+    folder.mkdir(parents=True, exist_ok=True)
+    expect_same_search(folder, config, engine)
     problem.warm_up()
     if engine == "ray":
         from allocenv.agents.engines.tuning import tune_on_cluster

@@ -12,7 +12,7 @@ from typing import Any
 
 from rich.table import Table
 
-from allocenv.agents.config import RunConfig
+from allocenv.agents.config import ConfigError, RunConfig
 from allocenv.agents.train import SCORE, RunResult
 from allocenv.core.console import report_console
 from allocenv.core.files import read_text, write_atomically
@@ -40,6 +40,17 @@ def trial_config(config: RunConfig, name: str, values: Mapping[str, Any]) -> Run
         table, _, entry = key.partition(".")
         tables[table][entry] = value
     return RunConfig.from_dict(tables, name)
+
+
+def expect_same_search(folder: Path, config: RunConfig, engine: str) -> None:
+    """Note in the folder what is searched and where. Raises ConfigError where it holds another search."""
+    search = {key: asdict(values) for key, values in config.search.items()}
+    now = json.dumps({"engine": engine, "config": config.to_dict(), "search": search}, indent=1, default=str)
+    file = folder / "search.json"
+    if not file.is_file():
+        write_atomically(file, now)
+    elif read_text(file) != now:
+        raise ConfigError(str(file), "config", config.name, "the search there, on its engine (else another --out)")
 
 
 def lowest(result: RunResult) -> float:

@@ -68,7 +68,7 @@ class Strikes:
     def __call__(self, collect, algorithm):
         unit = len(self.sizes)
         if unit == 0:
-            self.begun, _ = algorithm.state()
+            self.begun = {name: weight.clone() for name, weight in algorithm.state()[0].items()}
         kill = {self.of_runner: self.kill_runner, self.of_raylet: self.kill_raylet}.get(unit)
         if kill is not None:
             pids = algorithm.env_runner_group.foreach_env_runner(where, local_env_runner=False)

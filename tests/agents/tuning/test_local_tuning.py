@@ -11,7 +11,15 @@ import pytest
 from allocenv.agents.config import ConfigError, RunConfig
 from allocenv.agents.tuning.local import tune_locally
 from allocenv.agents.tuning.ranges import Range
-from allocenv.agents.tuning.trials import COMPLETE, FAILED, PRUNED, best_of, read_trials, write_trials
+from allocenv.agents.tuning.trials import (
+    COMPLETE,
+    FAILED,
+    PRUNED,
+    best_of,
+    expect_same_search,
+    read_trials,
+    write_trials,
+)
 
 SEARCH = {"train.learning_rate": Range(1e-4, 1e-2, log=True), "agent_params.n_epochs": Range(1, 3)}
 
@@ -110,10 +118,11 @@ def test_values_that_do_not_go_together_fail_and_the_search_goes_on(tiny, folder
 
 
 def test_a_folder_with_another_search_is_refused(config, folder):
-    tune_locally(config, folder, 1, judged_by(1.0), progress=False)
-    other = replace(config, seed=4)
-    with pytest.raises(ConfigError, match="expected that of the search there"):
-        tune_locally(other, folder, 1, judged_by(1.0), progress=False)
+    expect_same_search(folder, config, "local")
+    expect_same_search(folder, config, "local")
+    for other, engine in ((replace(config, seed=4), "local"), (config, "ray"), (replace(config, search={}), "local")):
+        with pytest.raises(ConfigError, match="expected the search there"):
+            expect_same_search(folder, other, engine)
 
 
 def test_a_trial_that_another_process_works_at_is_left_alone(config, folder):
