@@ -165,9 +165,3 @@ def test_a_killed_driver_goes_on_by_the_same_command(cluster, tiny, tmp_path, cl
 def reached(run):
     last = Checkpoints(run / "checkpoints").find("last")
     return read_header(last).step if last else 0
-
-
-def test_a_cluster_that_is_not_there_is_one_line(tiny, tmp_path, fails):
-    file = tmp_path / "small.toml"
-    file.write_text(tiny("ppo").to_toml())
-    assert "--address: no Ray cluster answers" in fails("train", file, "--engine", "ray", "--address", "127.0.0.1:1")

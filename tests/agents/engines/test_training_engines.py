@@ -38,3 +38,9 @@ def test_an_address_without_a_cluster_engine(file, fails):
 def test_work_that_cannot_be_shared(file, fails, agent, options, message):
     pytest.importorskip("ray")
     assert message in fails("train", file(agent), "--engine", "ray", *options)
+
+
+def test_a_cluster_that_is_not_there(file, fails):
+    pytest.importorskip("ray")
+    message = fails("train", file(), "--engine", "ray", "--address", "127.0.0.1:1")
+    assert "--address: no Ray cluster answers at 127.0.0.1:1" in message
