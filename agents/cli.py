@@ -30,9 +30,8 @@ GROUPS = {
 Overrides = Annotated[
     list[str] | None, typer.Option("--set", help="key=value over the config, e.g. train.learning_rate=1e-4.")
 ]
-
-Engine = Annotated[str, typer.Option(help="local, or ray: the same on a cluster.")]
-Address = Annotated[str | None, typer.Option(help="Of a Ray cluster; default: Ray on this machine.")]
+Where = Annotated[str, typer.Option(help="local, or ray: a cluster; needs pip install 'allocenv[ray]'.")]
+Address = Annotated[str | None, typer.Option(help="Of a Ray cluster; without one it is started on this machine.")]
 Processes = Annotated[
     int | None, typer.Option(min=1, help="Side by side; results are the same. [one; with --engine ray all cores]")
 ]
@@ -46,28 +45,68 @@ def train(
     out: Annotated[Path, typer.Option(help="Root of the run folders.")] = Path("runs"),
     resume: Annotated[bool, typer.Option(help="Go on where a run of the same name stopped.")] = True,
     progress: bool = True,
+    engine: Where = "local",
+    address: Address = None,
+    env_runners: Annotated[int, typer.Option(min=1, help="Ray: processes that share train.n_envs.")] = 1,
+    learners: Annotated[int, typer.Option(min=0, help="Ray: processes that share the update; 0: this one.")] = 0,
 ) -> None:
-    """Train an agent; a run that was stopped or killed goes on exactly where it was."""
+    """Train an agent; a run that was stopped or killed goes on exactly where it was.
+
+    `--engine ray` trains two_stage, ppo, maskable_ppo and game_ppo with RLlib's PPO on a cluster; same files, and a run
+    may go on with the other engine. A run that resumes there has its weights and optimiser, but fresh episodes.
+    """
     from allocenv.agents.config import RunConfig
+    from allocenv.agents.engines.training import Engine, builder
     from allocenv.agents.train import train as run_training
     from allocenv.evaluate.held_out import HeldOut, opponents
 
     overrides = list(set_ or []) + ([f"seed={seed}"] if seed is not None else [])
     settings = RunConfig.load(config, overrides)
     judge: Any
-    if settings.agent == "game_ppo":
-        from allocenv.agents.games import HeldOutGame
+    with builder(Engine(engine, address, env_runners, learners), settings) as build:
+        if settings.agent == "game_ppo":
+            from allocenv.agents.games import HeldOutGame
 
-        judge, lines = HeldOutGame(settings), {}
-    else:
-        problem = settings.make_problem()
-        problem.warm_up()  # or the opponents would pay for compiling
-        judge = HeldOut(problem)
-        lines = opponents(judge, {"greedy": 1.0, "annealing": 0.1, "exact": 5.0})
-    result = run_training(settings, settings.folder(out), progress, resume, judge, lines)
+            judge, lines = HeldOutGame(settings), {}
+        else:
+            problem = settings.make_problem()
+            problem.warm_up()  # or the opponents would pay for compiling
+            judge = HeldOut(problem)
+            lines = opponents(judge, {"greedy": 1.0, "annealing": 0.1, "exact": 5.0})
+        result = run_training(settings, settings.folder(out), progress, resume, judge, lines, build)
     typer.echo(f"{'Finished' if result.finished else 'Stopped'}: {result.folder} (best: {result.best or result.last})")
     if not result.finished:
         raise typer.Exit(130)
+
+
+@app.command()
+def tune(
+    config: Annotated[Path, typer.Argument(help="A config with a table [search], such as configs/vm/ppo.toml.")],
+    trials: Annotated[int, typer.Option(min=1, help="How many configs to try, those already tried included.")] = 20,
+    set_: Overrides = None,
+    out: Annotated[Path, typer.Option(help="Root of the run folders.")] = Path("runs"),
+    progress: bool = True,
+    engine: Where = "local",
+    address: Address = None,
+) -> None:
+    """Search for a better config: trials are run folders, the best is written as best.toml, which `train` takes.
+
+    Locally Optuna suggests and gives up what is worse than the median; start the command several times to search with
+    several processes. On a cluster Ray Tune runs a trial on each free CPU, with Optuna's suggestions and ASHA; --out
+    must then be seen by all nodes. A search that was stopped or killed goes on by the same command.
+    """
+    from allocenv.agents.config import RunConfig
+    from allocenv.agents.tuning.run import run_tuning
+
+    settings = RunConfig.load(config, set_ or [])
+    folder = settings.folder(out).with_name(f"{settings.name}-tune")
+    try:
+        best = run_tuning(settings, str(config), folder, trials, engine, address, progress)
+    except KeyboardInterrupt:
+        typer.echo(f"Stopped: {folder}. The same command goes on.")
+        raise typer.Exit(130) from None
+    if best is None:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -207,7 +246,7 @@ def evaluate_instances(
     seed: Annotated[int, typer.Option(min=0, help="The first seed of all randomness.")] = 0,
     seeds: Annotated[int, typer.Option(min=1, help="How many.")] = 1,
     processes: Processes = None,
-    engine: Engine = "local",
+    engine: Where = "local",
     address: Address = None,
     reference: Annotated[
         str | None, typer.Option(help="With whom all are compared; default: the best that knows no future.")
@@ -241,7 +280,9 @@ def evaluate_instances(
 
 @app.command()
 def compare(
-    runs: Annotated[list[Path], typer.Argument(help="Folders that `allocenv evaluate --out` wrote.")],
+    runs: Annotated[
+        list[Path], typer.Argument(help="Folders that `allocenv evaluate --out`, `train` or `tune` wrote.")
+    ],
     reference: Annotated[str | None, typer.Option(help="With whom all are compared.")] = None,
     html: Annotated[Path, typer.Option(help="One page with all tables, charts and pictures.")] = Path(
         "out/report.html"

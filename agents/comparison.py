@@ -5,10 +5,12 @@ from pathlib import Path
 
 from allocenv.agents.curve import learning_curves
 from allocenv.agents.evaluation import marks_of
+from allocenv.agents.tuning.trials import FILE as TRIALS
+from allocenv.agents.tuning.trials import PICTURE, read_trials
 from allocenv.core.console import report_console
 from allocenv.core.files import between_marks, write_atomically
 from allocenv.core.results import FILE, read_results
-from allocenv.evaluate.report.page import Chapter, Curve, page
+from allocenv.evaluate.report.page import Chapter, Curve, Search, page
 from allocenv.evaluate.table import markdown_table, terminal_table
 
 
@@ -18,18 +20,21 @@ def run_comparison(
     """Print the tables, write the page and what else is asked for.
 
     Raises:
-        ValueError: a folder holds neither results nor a run, or nobody took part who is the reference.
+        ValueError: a folder holds neither results, a run nor a search, or nobody took part who is the reference.
     """
-    chapters, curves = [], []
+    chapters, curves, searches = [], [], []
     for folder in folders:
         if not folder.exists():
             raise ValueError(f"Expected a folder with {FILE} or a run folder, got {folder}, which is not there.")
         if (folder / "config.toml").is_file():
             name, points, marks = learning_curves(folder)
             curves.append(Curve(name, points, marks))
+        elif (folder / TRIALS).is_file():
+            head, rows = read_trials(folder)
+            searches.append(Search(folder.name, head, rows, (folder / PICTURE).read_bytes()))
         else:
             chapters.append(Chapter(read_results(folder), folder if folder.is_dir() else folder.parent))
-    if not chapters:
+    if not chapters and not searches:
         raise ValueError(f"Expected at least one folder with {FILE}, as `allocenv evaluate --out` writes it.")
     taking_part = {name for chapter in chapters for name in chapter.results.contenders}
     if reference is not None and reference not in taking_part:
@@ -46,6 +51,6 @@ def run_comparison(
     if markdown is not None:
         text = "\n".join(f"## {problem}: {name}\n\n{table}" for (problem, name), table in tables.items())
         write_atomically(markdown, text)
-    write_atomically(html, page(chapters, curves, reference))
+    write_atomically(html, page(chapters, curves, reference, searches))
     written = [html, *(path for path in (markdown, readme) if path is not None)]
     console.print(f"Written: {', '.join(map(str, written))}", soft_wrap=True)

@@ -5,6 +5,7 @@
     [params]        # fields of the problem
     [train]         # fields of TrainConfig
     [agent_params]  # fields of the agent's own Params
+    [search]        # what `allocenv tune` may change, and between what (tuning/ranges.py); a training leaves it out
 
 A file states what differs from the defaults; `RunConfig.to_toml` writes out everything.
 """
@@ -22,6 +23,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from allocenv.agents import AGENTS, agent_class
 from allocenv.agents.toml import tomllib
+from allocenv.agents.tuning.ranges import Range, read_range
 from allocenv.core.files import InputError, read_text
 from allocenv.core.problem import Problem
 from allocenv.problems import PROBLEMS
@@ -75,6 +77,7 @@ class RunConfig:
     params: Mapping[str, Any] = field(default_factory=dict)
     train: TrainConfig = field(default_factory=TrainConfig)
     agent_params: Any = None  # the agent's Params
+    search: Mapping[str, Range] = field(default_factory=dict, compare=False)  # dotted key -> values; not written
 
     def __post_init__(self) -> None:
         if self.agent_params is None:
@@ -114,6 +117,7 @@ class RunConfig:
                 agent_class(agent).Params, _table(values, "agent_params", source), source, "agent_params"
             ),
         }
+        checked["search"] = _read_search(values, checked["agent_params"], source)
         for key, kind in (("name", str), ("seed", int)):
             if key in values:
                 checked[key] = _convert(values[key], kind, source, key)
@@ -146,7 +150,7 @@ class RunConfig:
         return Path(root) / self.problem / self.agent / self.name
 
     def to_dict(self) -> dict[str, Any]:
-        """Every entry, defaults included, as nested plain values."""
+        """Every entry but the search, defaults included, as nested plain values."""
         return {
             "problem": self.problem,
             "agent": self.agent,
@@ -158,7 +162,7 @@ class RunConfig:
         }
 
     def to_toml(self) -> str:
-        """Every entry, defaults included, as a file that `load` reads back to an equal config."""
+        """Every entry but the search, defaults included, as a file that `load` reads back to an equal config."""
         return "\n".join(_toml_table(self.to_dict())) + "\n"
 
 
@@ -207,6 +211,30 @@ def _choice(values: Mapping[str, Any], key: str, choices: Iterable[str], source:
     if found not in names:
         raise ConfigError(source, key, found, f"one of {', '.join(names)}{did_you_mean(str(found), names)}")
     return str(found)
+
+
+def _read_search(values: Mapping[str, Any], agent_params: Any, source: str) -> dict[str, Range]:
+    """The ranges under their dotted keys, the ends of each checked as if the config held them."""
+    kinds = {"params": PROBLEMS[values["problem"]], "train": TrainConfig, "agent_params": type(agent_params)}
+    ranges = {}
+    for key, value in _table(values, "search", source).items():
+        table, _, name = key.partition(".")
+        where = f"search.{key}"
+        if table not in kinds or not name:
+            raise ConfigError(source, where, value, 'a quoted key such as "train.learning_rate"')
+        _known_keys({name: value}, [f.name for f in dataclasses.fields(kinds[table]) if f.init], source, table)
+        try:
+            ranges[key] = read_range(value)
+        except ValueError as error:
+            raise ConfigError(source, where, value, str(error)) from None
+        hint = get_type_hints(kinds[table])[name]
+        for end in ranges[key].ends:
+            _convert(end, hint, source, where)
+            if table != "params":
+                _read(kinds[table], {**_table(values, table, source), name: end}, source, where)
+        if not ranges[key].whole and not ranges[key].choices and hint is int:
+            raise ConfigError(source, where, value, "a step that is an integer")
+    return ranges
 
 
 def _known_keys(values: Mapping[str, Any], names: Iterable[str], source: str, table: str) -> None:

@@ -5,7 +5,8 @@
         checkpoints/     last, best, latest few    tensorboard/  curves
         results.json     every evaluation
 
-Exact: weights after a resume are those of the uninterrupted run, bit by bit (same machine and versions).
+Exact: weights after a resume are those of the uninterrupted run, bit by bit (same machine and versions). On a cluster
+a resumed run has the same weights, optimiser and counts of steps, but begins fresh episodes.
 """
 
 import json
@@ -22,7 +23,6 @@ from typing import Any
 import torch
 from stable_baselines3.common.logger import Logger
 
-from allocenv.agents import agent_class
 from allocenv.agents.agent import Agent, Phase, current_phase, total_count
 from allocenv.agents.checkpoint import (
     CheckpointError,
@@ -35,6 +35,7 @@ from allocenv.agents.checkpoint import (
     write_json,
 )
 from allocenv.agents.config import ConfigError, RunConfig
+from allocenv.agents.engines.training import Build, build_locally
 from allocenv.agents.progress import Progress
 from allocenv.agents.randomness import random_state, set_random_state, undisturbed
 from allocenv.agents.tensorboard import Curves, flatten
@@ -44,6 +45,7 @@ from allocenv.core.problem import Problem
 from allocenv.core.provenance import provenance
 
 Evaluate = Callable[[Policy], Mapping[str, float]]
+Report = Callable[[int, float], None]  # step, lowest objective so far
 SCORE = "objective"  # of an evaluation; the lowest is the best
 
 # What a resumed run may change: none of it touches what is learnt from which step, unless the rate decays.
@@ -75,6 +77,8 @@ def train(
     resume: bool = True,
     evaluate: Evaluate | None = None,
     opponents: Mapping[str, Mapping[str, float]] | None = None,
+    build: Build = build_locally,
+    report: Report | None = None,
 ) -> RunResult:
     """Train, or go on training, the config's agent.
 
@@ -83,6 +87,8 @@ def train(
         resume: go on from the last checkpoint in the folder. False removes what an earlier run left there.
         evaluate: judges a policy on held-out instances; it returns an `objective` (lower is better) and more.
         opponents: name -> figures as `evaluate` returns them: lines in the same charts.
+        build: of an engine (`engines.training.builder`); a run may change from one engine to the other.
+        report: is told of every evaluation; what it raises ends the training.
 
     One Ctrl-C (or SIGTERM) ends the unit, writes a checkpoint and returns; a second one stops at once.
     Raises ConfigError where the folder holds a run of another config, CheckpointError for a broken checkpoint.
@@ -92,7 +98,7 @@ def train(
     if not resume or Checkpoints(folder / "checkpoints").find("last") is None:
         _remove_run(folder)
     _expect_same_run(folder, config)
-    run = _Run(config, folder, evaluate, opponents or {}, progress)
+    run = _Run(config, folder, evaluate, opponents or {}, progress, build, report)
     try:
         with _interruption() as asked:
             return run.to_the_end(asked)
@@ -109,7 +115,7 @@ def load_agent(run_folder: str | Path, which: str = "best", problem: Problem | N
     config = RunConfig.load(folder / "config.toml")
     checkpoint = find_checkpoint(folder, which)
     with undisturbed():
-        agent = _build(config.for_acting(), problem or config.make_problem(), Logger(None, []))
+        agent = build_locally(config.for_acting(), problem or config.make_problem(), Logger(None, []))
     weights = read_checkpoint(checkpoint, "weights")
     check_shapes(checkpoint, weights, agent.weights())
     agent.load_weights(weights)
@@ -126,9 +132,11 @@ class _Run:
         evaluate: Evaluate | None,
         opponents: Mapping[str, Mapping[str, float]],
         progress: bool,
+        build: Build,
+        report: Report | None,
     ) -> None:
         self.config, self.folder = config, folder
-        self.evaluate, self.opponents = evaluate, opponents
+        self.evaluate, self.opponents, self.report = evaluate, opponents, report
         self.problem = config.make_problem()
         self.history: list[dict[str, float]] = []  # one entry an evaluation: its step and figures
         self.best: float | None = None  # lowest SCORE so far
@@ -139,7 +147,7 @@ class _Run:
             check_header(start, read_header(start), self._header(0, ""))
         _write_run_files(folder, config, start)
         self.curves = Curves(folder / "tensorboard", config.agent, self.saved)
-        self.agent = _build(config, self.problem, self.curves.logger)
+        self.agent = build(config, self.problem, self.curves.logger)
         if start:
             self._load(start)
         self.phases = self.agent.phases
@@ -156,6 +164,7 @@ class _Run:
             if self.saved is None:
                 self.curves.text("config", self.config.to_toml())
                 better = self._judge()
+                self._name_hparams("eval", self._last_figures())
                 self.curves.flush(self.step)
                 self._save("", better)
             worked = False
@@ -206,17 +215,22 @@ class _Run:
             self.best = figures[SCORE]
         self.display.say(f"step {self.step:,}: {SCORE} {figures[SCORE]:.5g}{' (best)' if better else ''}")
         self._write_results()
+        if self.report is not None and self.best is not None:
+            self.report(self.step, self.best)
         return better
 
     def _finish(self) -> None:
-        group, figures = "eval", self._last_figures()
-        if not figures:  # nothing judged it: what its training episodes came to
-            group, figures = "final", self.agent.figures()
-            self.curves.record(group, figures)
-        if figures:
-            self.curves.hparams(self.config.to_dict(), [f"{group}/{name}" for name in figures])
+        if not self.history:  # nothing judged it: what its training episodes came to
+            figures = self.agent.figures()
+            self.curves.record("final", figures)
+            self._name_hparams("final", figures)
         self.curves.flush(self.step)
         self.display.say(f"Finished at step {self.step:,}: {self.folder}")
+
+    def _name_hparams(self, group: str, figures: Mapping[str, float]) -> None:
+        """The run's row in the table of hyper-parameters: it shows the last values, even of a run that is given up."""
+        if figures:
+            self.curves.hparams(self.config.to_dict(), [f"{group}/{name}" for name in figures])
 
     def _save(self, phase: str, best: bool) -> None:
         state = self.agent.state_dict()
@@ -263,11 +277,6 @@ def solved_figure(problem: Problem, policy: Policy) -> Any:
         if outcome.terminated[0] or outcome.truncated[0]:
             break
     return problem.render_figure(batch.state, 0)
-
-
-def _build(config: RunConfig, problem: Problem, logger: Logger) -> Agent:
-    agent: Agent = agent_class(config.agent)(config, problem, logger)
-    return agent
 
 
 def find_checkpoint(folder: Path, which: str) -> Path:

@@ -17,9 +17,7 @@ class Choice:
     processes: int | None = None  # on this machine; None: one, and with Ray all cores
 
     def __post_init__(self) -> None:
-        expect_engine(self.engine)
-        if self.address is not None and self.engine != "ray":
-            raise ValueError(f"--address: expected --engine ray with it, got {self.engine!r}.")
+        expect_engine(self.engine, self.address)
         if self.address is not None and self.processes is not None:
             raise ValueError("--processes: expected none with --address: the cluster says how many.")
 

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -29,6 +30,8 @@ def connected(address: str | None = None, cpus: int | None = None) -> Iterator[A
     if ray.is_initialized():
         yield ray
         return
+    if address is not None:
+        _expect_answer(address)
     own = {} if address else {"num_cpus": cpus, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
@@ -38,3 +41,14 @@ def connected(address: str | None = None, cpus: int | None = None) -> Iterator[A
         yield ray
     finally:
         ray.shutdown()
+
+
+def _expect_answer(address: str) -> None:
+    """Raise ValueError where nobody listens at `host:port`; Ray itself would try for minutes."""
+    host, _, port = address.rpartition(":")
+    if not port.isdigit() or "//" in host:
+        return  # `auto`, or the address of a Ray client: Ray knows what to make of it
+    try:
+        socket.create_connection((host, int(port)), timeout=10).close()
+    except OSError as error:
+        raise ValueError(f"--address: no Ray cluster answers at {address}: {error}") from None

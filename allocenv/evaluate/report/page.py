@@ -34,12 +34,28 @@ class Curve:
     marks: dict[str, float] = field(default_factory=dict)  # opponent -> objective
 
 
-def page(chapters: Sequence[Chapter], curves: Sequence[Curve] = (), reference: str | None = None) -> str:
+@dataclass(frozen=True)
+class Search:
+    """What `allocenv tune` has tried, and the picture of it."""
+
+    name: str
+    head: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    picture: bytes  # PNG
+
+
+def page(
+    chapters: Sequence[Chapter],
+    curves: Sequence[Curve] = (),
+    reference: str | None = None,
+    searches: Sequence[Search] = (),
+) -> str:
     """The whole document."""
     names = _anchors(chapters)
     links = [f'<li><a href="#{at}">{escape(title)}</a></li>' for at, title in names]
     if curves:
         links.append('<li><a href="#training">Training</a></li>')
+    links += [f'<li><a href="#search{i}">Search: {escape(s.name)}</a></li>' for i, s in enumerate(searches)]
     parts = [_chapter(chapter, at, title, reference) for chapter, (at, title) in zip(chapters, names, strict=True)]
     return f"""<!doctype html>
 <html lang="en">
@@ -58,9 +74,10 @@ Intervals are 95 % bootstrap intervals over instances.</p>
 <nav aria-label="Contents"><ul>{"".join(links)}</ul></nav>
 </header>
 <main>
-{_summary(chapters, names, reference)}
+{_summary(chapters, names, reference) if chapters else ""}
 {"".join(parts)}
 {_training(curves)}
+{"".join(_search(search, f"search{i}") for i, search in enumerate(searches))}
 </main>
 <script>{(_HERE / "page.js").read_text()}</script>
 </body>
@@ -198,4 +215,18 @@ def _training(curves: Sequence[Curve]) -> str:
     return (
         '<section aria-labelledby="training"><h2 id="training">Training</h2>'
         f'<div class="charts">{"".join(charts)}</div></section>'
+    )
+
+
+def _search(search: Search, at: str) -> str:
+    """The trials of a search, a row each."""
+    head = "".join(f'<th scope="col">{escape(word)}</th>' for word in search.head)
+    rows = "".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in search.rows)
+    told = f"Trials of the search {search.name}"
+    data = base64.b64encode(search.picture).decode()
+    return (
+        f'<section aria-labelledby="{at}"><h2 id="{at}">{escape(told)}</h2>'
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{escape(told)}">'
+        f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>"
+        f'<img alt="Objective against each value that was searched." src="data:image/png;base64,{data}"></section>'
     )
