@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from allocenv.agents.config import RunConfig
 from allocenv.core.bench import Bar, Measured, Session
 
 CORES = 2
@@ -18,6 +19,9 @@ EVALUATION = (
     "evaluate", "vm", "--against", "annealing", "--seconds", "1", "--seeds", "6", "--processes", str(CORES),
 )  # fmt: skip
 LEAST = 0.85  # of the local engine's throughput
+CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+TRAINED = ("vm/two_stage.toml", "vm/ppo.toml")
+LEAST_TRAINING = 0.6
 MARK = "ALLOCENV_BENCH"  # in the environment of everything that a run starts
 
 
@@ -88,9 +92,26 @@ def evaluation_throughput(session: Session) -> Measured:
     return Measured(wall >= LEAST, figure, {"wall": wall, "cpu": cpu, "runs": [[*a, *b] for a, b in runs]})
 
 
+def training_speed(session: Session) -> Measured:
+    """Rollouts and updates of the same config, by CPU seconds, the engines by turns."""
+    from allocenv.agents.engines.throughput import training_throughput
+
+    found = {name: training_throughput(RunConfig.load(CONFIGS / name)) for name in TRAINED}
+    figure = "; ".join(
+        f"{name}: {each.ray:,.0f} steps a CPU second against {each.local:,.0f}, {each.ratio:.2f}"
+        for name, each in found.items()
+    )
+    told = {name: each._asdict() for name, each in found.items()}
+    return Measured(min(each.ratio for each in found.values()) >= LEAST_TRAINING, figure, told)
+
+
 BARS = (
     Bar(
         "1", f"evaluation on Ray: at least {LEAST} of the local engine's throughput, {CORES} cores, set-up included",
         evaluation_throughput, "6 minutes",
+    ),
+    Bar(
+        "2", f"training on Ray: at least {LEAST_TRAINING} of the local engine's throughput at equal cores",
+        training_speed, "3 minutes",
     ),
 )  # fmt: skip
