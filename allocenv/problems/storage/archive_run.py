@@ -1,8 +1,6 @@
 """What does `allocenv evaluate storage --archive` do? Trace after trace, kept as it ends; then a table over all."""
 
-import csv
-import io
-import json
+import math
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +11,13 @@ from rich.console import Console
 from rich.table import Table
 
 from allocenv.core.console import report_console
-from allocenv.core.files import write_atomically
 from allocenv.core.fingerprint import fingerprint
 from allocenv.core.kept import Kept, resumed
 from allocenv.core.pool import Engine
-from allocenv.core.provenance import code_fingerprint
+from allocenv.core.provenance import code_fingerprint, provenance
+from allocenv.core.results import Results, Row, kind_of, write_results
 from allocenv.problems.storage.archive import ArchiveJob, Stored, listed, runs_of
-from allocenv.problems.storage.evaluation import PARTS, policy_names
+from allocenv.problems.storage.evaluation import PARTS, find_policy, policy_names
 from allocenv.problems.storage.evaluation_report import devices_text
 from allocenv.problems.storage.evaluation_run import Wishes, expect_folder
 from allocenv.problems.storage.trace_commands import Input
@@ -53,15 +51,11 @@ def run_archive(url: str, read: Input, wishes: Wishes, out: Path, engine: Engine
     if not whole:
         raise ValueError(f"--archive: none of {len(stored)} traces could be read; see above.")
     console.print(_table(job, lines(job.policies, whole)))
-    document = {
-        "archive": url, "command": shlex.join(["allocenv", *wishes.arguments]), "devices": devices_text(job.system),
-        "accounting": job.system.accounting, "loop": job.system.loop, "part": job.part, "seeds": job.seeds,
-        "policies": [line._asdict() for line in lines(job.policies, whole)], "traces": whole,
-        "not_read": {one.name: results[one.task]["error"] for one in stored if one.name not in whole},
-    }  # fmt: skip
-    write_atomically(out / "results.json", json.dumps(document, indent=1) + "\n")
-    write_atomically(out / "results.csv", _csv(whole))
-    console.print(f"Written: {out / 'results.json'}, {out / 'results.csv'}", soft_wrap=True)
+    not_read = {one.name: results[one.task]["error"] for one in stored if one.name not in whole}
+    told = {"archive": url, "policies": [line._asdict() for line in lines(job.policies, whole)], "not_read": not_read}
+    versions = {one.name: one.version for one in stored if one.name in whole}
+    written = write_results(results_of(job, whole, versions, told, wishes.arguments), out)
+    console.print(f"Written: {', '.join(map(str, written))}", soft_wrap=True)
     if len(whole) < len(stored):
         console.print(f"Not read: {len(stored) - len(whole)}, see above; the same command tries only these again.")
         return False
@@ -132,17 +126,40 @@ def _table(job: ArchiveJob, found: Sequence[Line]) -> Table:
     return table
 
 
-def _csv(results: dict[str, dict[str, Any]]) -> str:
-    """One line a run; a column for each device."""
-    rows = []
-    for name, result in results.items():
-        for run in result["runs"]:
-            row = {"trace": name, "requests_read": result["requests"]}
-            for key, value in run.items():
-                row.update({f"{key}_{d}": v for d, v in enumerate(value)} if isinstance(value, list) else {key: value})
-            rows.append(row)
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    return text.getvalue()
+def results_of(
+    job: ArchiveJob,
+    results: dict[str, dict[str, Any]],
+    versions: dict[str, str],
+    told: dict[str, Any],
+    arguments: Sequence[str],
+) -> Results:
+    """Every run of every trace, as results that `allocenv compare` reads; a trace is an instance."""
+    return Results(
+        problem="storage",
+        instances=f"archive, {job.part}, {devices_text(job.system)}, moves {job.system.accounting}",
+        objective="mean latency / Fast-Only, lower is better",
+        rows=[_row(name, run) for name, result in results.items() for run in result["runs"]],
+        kinds={name: kind_of(name, find_policy(name).learnt) for name in job.policies},
+        fingerprints=versions,
+        provenance={**provenance(), "command": shlex.join(["allocenv", *arguments])},
+        details={
+            **told,
+            "loop": job.system.loop,
+            "traces": {
+                name: {key: value for key, value in result.items() if key != "runs"} for name, result in results.items()
+            },
+        },
+    )
+
+
+def _row(trace: str, run: dict[str, Any]) -> Row:
+    figures: dict[str, float] = {}
+    for key, value in run.items():
+        if isinstance(value, list):
+            figures |= {f"{key}_{device}": each for device, each in enumerate(value)}
+        elif key not in ("policy", "seed"):
+            figures[key] = value
+    return Row(
+        contender=run["policy"], instance=trace, start=math.nan, objective=run["normalised"], bound=-math.inf,
+        decisions=run["requests"], legal=True, wall=run["wall"], cpu=math.nan, seed=run["seed"], figures=figures,
+    )  # fmt: skip

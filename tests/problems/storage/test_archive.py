@@ -1,13 +1,11 @@
 """Archives of traces: found, fetched one at a time, judged, kept; what cannot be read is told and tried again."""
 
-import csv
-import json
-
 import fsspec
 import numpy as np
 import pytest
 
 from allocenv.core.pool import local_pool
+from allocenv.core.results import read_results
 from allocenv.problems.storage.archive import fetched, listed
 from allocenv.problems.storage.archive_run import lines, run_archive
 from allocenv.problems.storage.evaluation import judged
@@ -110,16 +108,19 @@ def test_each_trace_is_judged_as_alone_and_the_summary_is_over_them(archive, tmp
     assert whole
     out = capsys.readouterr().out
     assert "3/3 b/3.csv: 300 requests, best " in out
-    found = json.loads((tmp_path / "out" / "results.json").read_text())
+    found = read_results(tmp_path / "out")
+    assert found.labels == ["a/1.csv", "a/2.csv.gz", "b/3.csv"]
     system = Wishes("H,M", None, "charged", "closed", "", 1, "second-half", None, None, False, ()).system()
-    for name, result in found["traces"].items():
+    for name in found.labels:
         alone = judged(read_trace(archive / name), system, "lru").summary
-        (lru,) = (run for run in result["runs"] if run["policy"] == "lru")
-        assert (lru["mean"], lru["p99"], lru["promoted"]) == (alone.mean, alone.p99, alone.promoted)
-    with open(tmp_path / "out" / "results.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    assert [(row["trace"], row["policy"]) for row in rows] == [(name, p) for name in found["traces"] for p in POLICIES]
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["results.csv", "results.json"]
+        (lru,) = (row for row in found.rows if (row.contender, row.instance) == ("lru", name))
+        assert (lru.figures["mean"], lru.figures["p99"], lru.figures["promoted"]) == (
+            alone.mean, alone.p99, alone.promoted,
+        )  # fmt: skip
+        assert lru.objective == alone.normalised
+        assert lru.figures["load_1"] == alone.load[1]
+    assert found.details["archive"] == "memory://archive"
+    assert not (tmp_path / "out" / "shards").exists()
 
 
 def test_improvements_are_over_lru_trace_by_trace():
@@ -139,11 +140,11 @@ def test_a_trace_that_cannot_be_read_is_told_and_tried_again(archive, tmp_path, 
     out = tmp_path / "out"
     assert ran(archive, out) == (False, 3)
     assert "1/3 a/1.csv: not read: " in capsys.readouterr().out
-    assert list(json.loads((out / "results.json").read_text())["not_read"]) == ["a/1.csv"]
+    assert list(read_results(out).details["not_read"]) == ["a/1.csv"]
     (archive / "a" / "1.csv").write_text(good)
     assert ran(archive, out) == (True, 1)  # the other two are kept
     assert "Done before, in " in capsys.readouterr().out
-    assert len(json.loads((out / "results.json").read_text())["traces"]) == 3
+    assert len(read_results(out).labels) == 3
     assert not (out / "shards").exists()
 
 
