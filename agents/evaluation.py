@@ -4,7 +4,7 @@ import itertools
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -64,7 +64,7 @@ class EvaluationJob:
 
     @classmethod
     def of(cls, problem: str, wishes: Wishes, chosen: Sequence[tuple[str, Instance]]) -> "EvaluationJob":
-        """With what the runs hold. Raises CheckpointError."""
+        """With what the runs hold. Raises ValueError."""
         return cls(problem, wishes, tuple(chosen), tuple(RunFiles.of(run) for run in wishes.agents))
 
     @property
@@ -93,11 +93,10 @@ def run_evaluation(problem_name: str, wishes: Wishes, out: Path | None, readme: 
     chosen = list(base.instance_set(wishes.instances))[: wishes.limit]
     console, kept = report_console(), None
     with console.status("compiling") as status:
-        contest = _contest(problem_name, wishes, chosen, status.update)
         job = EvaluationJob.of(problem_name, wishes, chosen)
         if out is not None:
             kept = Kept(out / SHARDS, job.key, partial(console.print, soft_wrap=True, markup=False))
-        rows, warnings = _measure(contest, job, kept, status.update)
+        contest, rows, warnings = _measure(job, kept, status.update)
     trained = _trained_on_these(problem_name, contest.problem, [instance for _, instance in chosen], wishes.agents)
     warnings |= dict.fromkeys(trained, TRAINED_ON_THESE)
     results = Results(
@@ -147,21 +146,26 @@ def _contest(
 
 
 def _measure(
-    contest: Contest, job: EvaluationJob, kept: Kept | None, show: Callable[[str], None]
-) -> tuple[list[Row], dict[str, str]]:
-    """All rows, and who reads the future."""
+    job: EvaluationJob, kept: Kept | None, show: Callable[[str], None]
+) -> tuple[Contest, list[Row], dict[str, str]]:
+    """The contest, all rows, and who reads the future."""
     wishes, count = job.wishes, itertools.count(1)
-    total = len(job.chosen) * wishes.seeds * sum(map(len, contest.rounds))
+
+    @cache
+    def here() -> Contest:
+        return _contest(job.problem, wishes, job.chosen, show)
 
     def tell(row: Row) -> None:
         show(f"{next(count)}/{total} {row.instance}: {row.contender} {row.objective:.4f} in {row.wall:.2f} s")
 
-    with wishes.choice.pool(job, contest) as pool:
+    with wishes.choice.pool(job, here) as pool:  # a cluster gets ready while we do
+        contest = here()
+        total = len(job.chosen) * wishes.seeds * sum(map(len, contest.rounds))
         show("looking for contenders that know the future")
         whole = {name: each.contender for name, each in contest.rounds[-1].items()}
         warnings = warnings_of(contest.problem, [instance for _, instance in job.chosen], whole, wishes.seed)
         show(f"0/{total}")
-        return contest.held(pool, wishes.seed, wishes.seeds, tell, kept), warnings
+        return contest, contest.held(pool, wishes.seed, wishes.seeds, tell, kept), warnings
 
 
 def _report(results: Results, contest: Contest, reference: str | None, out: Path | None, readme: Path | None) -> None:

@@ -1,13 +1,12 @@
 """Trained agents as contenders and as members of the planner's portfolio."""
 
-from pathlib import Path
-
 import torch
 
 from allocenv.agents.agent import Agent
 from allocenv.agents.config import RunConfig
 from allocenv.agents.games import GamePPOAgent
 from allocenv.agents.pretrained import cards, two_stage_network
+from allocenv.agents.run_files import run_folder
 from allocenv.agents.train import load_agent
 from allocenv.agents.two_stage.agent import TwoStageAgent
 from allocenv.agents.two_stage.solver import GuidedSolver, TwoStageSolver
@@ -59,9 +58,7 @@ def learnt_policy(run: str, problem_name: str, problem: Problem) -> tuple[str, P
 
 
 def _loaded(run: str, problem_name: str, problem: Problem) -> tuple[str, Agent]:
-    folder = Path(run)
-    if not (folder / "config.toml").is_file():
-        raise ValueError(f"--agent: expected a run folder with a config.toml, got {run!r}.")
+    folder = run_folder(run)
     found = RunConfig.load(folder / "config.toml").problem
     if found != problem_name:
         raise ValueError(f"{folder}/config.toml: problem: found {found!r}, expected {problem_name!r}.")
