@@ -23,7 +23,7 @@ def test_a_run_that_was_sent_has_the_same_weights(tiny, tmp_path):
 
 
 def test_a_folder_that_is_no_run_is_told(tiny, tmp_path):
-    with pytest.raises(ValueError, match="--agent: expected a run folder with a config.toml"):
+    with pytest.raises(ValueError, match="--agent: expected a run folder"):
         RunFiles.of(tmp_path)
     (tmp_path / "config.toml").write_text(tiny().to_toml())
     with pytest.raises(CheckpointError, match="checkpoint"):
