@@ -17,7 +17,7 @@ from allocenv.agents.solvers import learnt_solver, shipped_solvers
 from allocenv.core.console import report_console
 from allocenv.core.files import between_marks, write_atomically
 from allocenv.core.fingerprint import fingerprint
-from allocenv.core.kept import Kept
+from allocenv.core.kept import SHARDS, Kept
 from allocenv.core.problem import Instance, Problem
 from allocenv.core.provenance import code_fingerprint, provenance
 from allocenv.core.solver import Entry, Solver
@@ -30,7 +30,6 @@ from allocenv.heuristics import HEURISTICS
 from allocenv.planner import as_solver
 from allocenv.problems import REGISTRY
 
-SHARDS = "shards"  # below --out: what is finished, until results.json is written
 SHORTER = (0.01, 0.1)  # shares of the limit that those are also given who use what they get, for quality against time
 _USES_TIME = ("search", "exact", "planner")
 _KINDS = {"quick": "rule", "anytime": "search", "exact": "exact", "none": "rule"}

@@ -15,7 +15,7 @@ from rich.table import Table
 from allocenv.core.console import report_console
 from allocenv.core.files import write_atomically
 from allocenv.core.fingerprint import fingerprint
-from allocenv.core.kept import Kept, resumed
+from allocenv.core.kept import SHARDS, Kept, resumed
 from allocenv.core.pool import Engine
 from allocenv.core.provenance import code_fingerprint
 from allocenv.problems.storage.archive import ArchiveJob, Stored, listed, runs_of
@@ -24,7 +24,6 @@ from allocenv.problems.storage.evaluation_report import devices_text
 from allocenv.problems.storage.evaluation_run import Wishes, expect_folder
 from allocenv.problems.storage.trace_commands import Input
 
-SHARDS = "shards"
 REFERENCE = "lru"  # whom improvements are over, where it takes part
 
 
