@@ -6,7 +6,7 @@ import shlex
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from functools import partial
+from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -21,7 +21,7 @@ from allocenv.core.console import report_console
 from allocenv.core.files import between_marks, write_atomically
 from allocenv.core.fingerprint import fingerprint
 from allocenv.core.instance_sets import full_name
-from allocenv.core.kept import Kept
+from allocenv.core.kept import SHARDS, Kept
 from allocenv.core.problem import Instance, Problem
 from allocenv.core.provenance import code_fingerprint, provenance
 from allocenv.core.results import ORACLE, Results, Row, write_results
@@ -34,7 +34,6 @@ from allocenv.heuristics import HEURISTICS
 from allocenv.planner import as_solver
 from allocenv.problems import REGISTRY
 
-SHARDS = "shards"  # below --out: what is finished, until results.json is written
 SHORTER = (0.01, 0.1)  # shares of the limit that those are also given who use what they get, for quality against time
 _USES_TIME = ("search", "exact", "planner")
 _KINDS = {"quick": "rule", "anytime": "search", "exact": "exact", "none": "rule"}
@@ -68,7 +67,7 @@ class EvaluationJob:
 
     @classmethod
     def of(cls, problem: str, wishes: Wishes, chosen: Sequence[tuple[str, Instance]]) -> "EvaluationJob":
-        """With what the runs hold. Raises CheckpointError."""
+        """With what the runs hold. Raises ValueError."""
         return cls(problem, wishes, tuple(chosen), tuple(RunFiles.of(run) for run in wishes.agents))
 
     @property
@@ -97,12 +96,11 @@ def run_evaluation(problem_name: str, wishes: Wishes, out: Path | None, readme: 
     chosen = list(base.instance_set(wishes.instances))[: wishes.limit]
     console, kept = report_console(), None
     with console.status("compiling") as status:
-        contest = _contest(problem_name, wishes, chosen, status.update)
         job = EvaluationJob.of(problem_name, wishes, chosen)
         if out is not None:
             kept = Kept(out / SHARDS, job.key, partial(console.print, soft_wrap=True, markup=False))
-        here = wishes.choice.engine == "local" and not (kept and kept.begun)
-        rows, warnings = _measure(contest, job, kept, status.update)
+        alone = wishes.choice.engine == "local" and not (kept and kept.begun)
+        contest, rows, warnings = _measure(job, kept, status.update)
     trained = _trained_on_these(contest.problem, [instance for _, instance in chosen], wishes.agents)
     warnings |= dict.fromkeys(trained, TRAINED_ON_THESE)
     results = Results(
@@ -117,7 +115,7 @@ def run_evaluation(problem_name: str, wishes: Wishes, out: Path | None, readme: 
         provenance={**provenance(), "command": shlex.join(["allocenv", *wishes.arguments]), "seed": wishes.seed},
     )
     _report(results, contest, wishes.reference, out, readme)
-    if here:
+    if alone:  # all that was done was done by this process and its forks, now
         console.print(f"All but the contenders: {overhead(rows, contest.loading):.1%} of the CPU time.")
     if kept is not None:
         kept.remove()
@@ -162,21 +160,26 @@ def _contest(
 
 
 def _measure(
-    contest: Contest, job: EvaluationJob, kept: Kept | None, show: Callable[[str], None]
-) -> tuple[list[Row], dict[str, str]]:
-    """All rows, and who reads the future."""
+    job: EvaluationJob, kept: Kept | None, show: Callable[[str], None]
+) -> tuple[Contest, list[Row], dict[str, str]]:
+    """The contest, all rows, and who reads the future."""
     wishes, count = job.wishes, itertools.count(1)
-    total = len(job.chosen) * wishes.seeds * sum(map(len, contest.rounds))
+
+    @cache
+    def here() -> Contest:
+        return _contest(job.problem, wishes, job.chosen, show)
 
     def tell(row: Row) -> None:
         show(f"{next(count)}/{total} {row.instance}: {row.contender} {row.objective:.4f} in {row.wall:.2f} s")
 
-    with wishes.choice.pool(job, contest) as pool:
+    with wishes.choice.pool(job, here) as pool:  # a cluster gets ready while we do
+        contest = here()
+        total = len(job.chosen) * wishes.seeds * sum(map(len, contest.rounds))
         show("looking for contenders that know the future")
         whole = {name: each.contender for name, each in contest.rounds[-1].items()}
         warnings = warnings_of(contest.problem, [instance for _, instance in job.chosen], whole, wishes.seed)
         show(f"0/{total}")
-        return contest.held(pool, wishes.seed, wishes.seeds, tell, kept), warnings
+        return contest, contest.held(pool, wishes.seed, wishes.seeds, tell, kept), warnings
 
 
 def _report(results: Results, contest: Contest, reference: str | None, out: Path | None, readme: Path | None) -> None:

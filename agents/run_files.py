@@ -8,6 +8,13 @@ from allocenv.agents.checkpoint import Checkpoints, read_checkpoint, read_header
 from allocenv.agents.train import find_checkpoint
 
 
+def run_folder(run: str | Path) -> Path:
+    """The folder of a run. Raises ValueError where it is none."""
+    if not (Path(run) / "config.toml").is_file():
+        raise ValueError(f"--agent: expected a run folder with a config.toml, got {str(run)!r}.")
+    return Path(run)
+
+
 @dataclass(frozen=True)
 class RunFiles:
     """A run folder small enough to be sent: without curves, optimiser and experience."""
@@ -17,8 +24,8 @@ class RunFiles:
 
     @classmethod
     def of(cls, run: str | Path) -> "RunFiles":
-        """Of a run folder. Raises CheckpointError."""
-        folder = Path(run)
+        """Of a run folder. Raises ValueError."""
+        folder = run_folder(run)
         checkpoint = find_checkpoint(folder, "best")
         with TemporaryDirectory() as temporary:
             copy = Path(temporary)

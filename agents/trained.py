@@ -14,6 +14,7 @@ from allocenv.agents.config import RunConfig
 from allocenv.agents.games import GamePPOAgent
 from allocenv.agents.pretrained import stored_names
 from allocenv.agents.randomness import undisturbed
+from allocenv.agents.run_files import run_folder
 from allocenv.agents.train import load_agent
 from allocenv.agents.two_stage.agent import TwoStageAgent
 from allocenv.agents.two_stage.solver import TwoStageSolver
@@ -61,9 +62,7 @@ def shipped_solver(card: Mapping[str, Any], file: Path, problem: Problem) -> Sol
 
 
 def _loaded(run: str, problem_name: str, problem: Problem) -> tuple[str, Agent]:
-    folder = Path(run)
-    if not (folder / "config.toml").is_file():
-        raise ValueError(f"--agent: expected a run folder with a config.toml, got {run!r}.")
+    folder = run_folder(run)
     found = RunConfig.load(folder / "config.toml").problem
     if found != problem_name:
         raise ValueError(f"{folder}/config.toml: problem: found {found!r}, expected {problem_name!r}.")

@@ -1,6 +1,6 @@
 """Which workers does a command get? Forks of this process, or those of a Ray cluster."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -22,10 +22,10 @@ class Choice:
             raise ValueError("--processes: expected none with --address: the cluster says how many.")
 
     @contextmanager
-    def pool(self, job: Job, ready: Work | None = None) -> Iterator[Pool]:
-        """Workers for a job. `ready`: the same work where it is prepared here already."""
+    def pool(self, job: Job, here: Callable[[], Work] | None = None) -> Iterator[Pool]:
+        """Workers for a job. `here`: prepares the same for forks of this process."""
         if self.engine == "local":
-            with local_pool(ready or job.prepare(), self.processes or 1) as forks:
+            with local_pool((here or job.prepare)(), self.processes or 1) as forks:
                 yield forks
         else:
             from allocenv.agents.engines.ray_pool import ray_pool

@@ -36,7 +36,8 @@ def connected(address: str | None = None, cpus: int | None = None) -> Iterator[A
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **own)
     except ConnectionError as error:
-        raise ValueError(f"--address: no Ray cluster answers at {address}: {error}") from None
+        hint = "one that asks for a token needs RAY_AUTH_MODE=token"
+        raise ValueError(f"--address: no Ray cluster answers at {address} ({hint}): {error}") from None
     try:
         yield ray
     finally:

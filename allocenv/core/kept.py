@@ -17,6 +17,7 @@ from allocenv.core.files import one_line, write_atomically
 from allocenv.core.pool import Pool, Task, finished
 
 FORMAT = "allocenv-shard-1"
+SHARDS = "shards"  # the folder below that of the results
 
 
 class Kept:
@@ -48,7 +49,7 @@ class Kept:
 
     def remove(self) -> None:
         """All of it: the run is over and its results are written."""
-        for file in self.folder.glob("*.json"):
+        for file in self.folder.glob("*"):  # also what a kill left half written
             file.unlink()
         for folder in (self.folder, self.folder.parent):
             with suppress(OSError):  # not there, or somebody else's files are in it

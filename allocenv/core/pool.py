@@ -51,8 +51,8 @@ class Pool(Protocol):
 class Engine(Protocol):
     """Where jobs are done."""
 
-    def pool(self, job: Job, ready: Work | None = None) -> AbstractContextManager[Pool]:
-        """Workers for a job, until the context ends. `ready`: the same work where it is prepared here already."""
+    def pool(self, job: Job, here: Callable[[], Work] | None = None) -> AbstractContextManager[Pool]:
+        """Workers for a job, until the context ends. `here`: prepares the same for forks of this process."""
 
 
 def do_chunk(work: Work, tasks: Sequence[Task]) -> Done:

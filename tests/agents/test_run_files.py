@@ -22,6 +22,9 @@ def test_a_run_that_was_sent_has_the_same_weights(tiny, tmp_path):
     assert sum(len(content) for _, content in files.files) < whole / 2  # no experience, no optimiser
 
 
-def test_a_folder_without_a_checkpoint_is_told(tmp_path):
+def test_a_folder_that_is_no_run_is_told(tiny, tmp_path):
+    with pytest.raises(ValueError, match="--agent: expected a run folder"):
+        RunFiles.of(tmp_path)
+    (tmp_path / "config.toml").write_text(tiny().to_toml())
     with pytest.raises(CheckpointError, match="checkpoint"):
         RunFiles.of(tmp_path)

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from allocenv.core.console import report_console
 from allocenv.core.fingerprint import fingerprint
-from allocenv.core.kept import Kept, resumed
+from allocenv.core.kept import SHARDS, Kept, resumed
 from allocenv.core.pool import Engine
 from allocenv.core.provenance import code_fingerprint, provenance
 from allocenv.core.results import Results, Row, kind_of, write_results
@@ -22,7 +22,6 @@ from allocenv.problems.storage.evaluation_report import devices_text
 from allocenv.problems.storage.evaluation_run import Wishes, expect_folder
 from allocenv.problems.storage.trace_commands import Input
 
-SHARDS = "shards"
 REFERENCE = "lru"  # whom improvements are over, where it takes part
 
 

@@ -74,7 +74,7 @@ def evaluate_command(
     """
     chosen = context.obj.engine(engine, address, processes)
     if (trace is None) == (archive is None):
-        raise ValueError("Expected one of --trace and --archive.")
+        raise ValueError("Expected one of --trace and --archive; for windows of traces see storage-episodes.")
     if trace is not None and (engine, address, processes) != ("local", None, None):
         raise ValueError("--engine, --processes: expected an --archive with them; one trace is one process's work.")
     if archive is not None and (size_curve or readme is not None):

@@ -55,7 +55,7 @@ def test_the_local_engine_prepares_once_or_takes_what_is_ready():
     with Choice().pool(Doubling()) as pool:
         assert pool.result(pool.submit(["a"]))[1] == ["aa"]
         assert pool.workers == 1
-    with Choice(processes=2).pool(Doubling(), lambda task: task) as pool:
+    with Choice(processes=2).pool(Doubling(), lambda: lambda task: task) as pool:
         assert pool.result(pool.submit(["a"]))[1] == ["a"]
         assert pool.workers == 2
     assert Doubling.prepared == 1

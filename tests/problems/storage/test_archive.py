@@ -37,7 +37,7 @@ class Here:
 
     chunks = 0
 
-    def pool(self, job, ready=None):
+    def pool(self, job, here=None):
         work = job.prepare()
 
         def counted(task):
