@@ -1,5 +1,6 @@
 """A search on a cluster: Ray Tune places the trials, Optuna suggests, ASHA gives up what falls behind."""
 
+import os
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -22,9 +23,13 @@ def tune_on_cluster(config: RunConfig, folder: Path, n_trials: int, address: str
 
     The folder has to be on a file system that all nodes see.
     """
+    if not progress:
+        os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")  # the new one is never quiet
     with connected(address):
+        import optuna
         from ray import tune
 
+        optuna.logging.set_verbosity(optuna.logging.WARNING)
         store = folder.resolve()
         trainable = tune.with_resources(
             tune.with_parameters(_run_trial, run=config, folder=store), {"cpu": config.train.num_threads}

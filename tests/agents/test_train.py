@@ -148,7 +148,7 @@ class Warmed(PPOAgent):
 
 
 def test_phases_follow_each_other_each_ends_with_a_checkpoint_and_resumes(tiny, tmp_path, monkeypatch):
-    import allocenv.agents.train as module
+    import allocenv.agents.engines.training as module
 
     monkeypatch.setattr(module, "agent_class", lambda name: Warmed)
     whole = train(tiny(total_steps=32, keep_checkpoints=9), tmp_path / "whole", progress=False)

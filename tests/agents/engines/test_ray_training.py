@@ -138,7 +138,7 @@ def objective(config):
 def test_a_killed_driver_goes_on_by_the_same_command(cluster, tiny, tmp_path, cli):
     file = tmp_path / "small.toml"
     file.write_text(longer(tiny("ppo", checkpoint_every=UNIT), 400 * UNIT).to_toml())
-    on = ("--engine", "ray", "--address", cluster.address, "--learners", 1, "--no-progress", "--out", tmp_path)
+    on = ("--engine", "ray", "--address", cluster.address, "--no-progress", "--out", tmp_path)
     run = tmp_path / "vm/ppo/default"
     command = [sys.executable, "-m", "allocenv.agents.cli", "train", file, *on]
     driver = subprocess.Popen(list(map(str, command)))
@@ -151,7 +151,7 @@ def test_a_killed_driver_goes_on_by_the_same_command(cluster, tiny, tmp_path, cl
     driver.wait()
     saved = reached(run)
     total = (saved // UNIT + 3) * UNIT
-    status, out, _ = cli("train", file, *on, "--set", f"train.total_steps={total}")
+    status, out, _ = cli("train", file, *on, "--learners", 1, "--set", f"train.total_steps={total}")
     assert (status, out.startswith("Finished")) == (0, True)
     assert reached(run) == total
     sessions = json.loads((run / "run.json").read_text())["sessions"]
