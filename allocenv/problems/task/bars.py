@@ -13,10 +13,11 @@ import numpy as np
 from allocenv.core.arrays import Array
 from allocenv.core.batch import Batch
 from allocenv.core.bench import Bar, Measured, Session
-from allocenv.problems.task.evaluation import RESAMPLES, interval, judged
+from allocenv.problems.task.evaluation import RESAMPLES, Judged, interval, judged
 from allocenv.problems.task.gap import bars as gap_bars
 from allocenv.problems.task.heuristics import RULES, TeamPolicy
 from allocenv.problems.task.instance_sets import N_HELD_OUT, instance_set
+from allocenv.problems.task.kept import judged_apart
 from allocenv.problems.task.mission import Mission
 from allocenv.problems.task.opponents import opponents_of
 from allocenv.problems.task.paper.constants import constants
@@ -27,7 +28,9 @@ from allocenv.problems.task.seeds import Seeds, trained_seeds
 from allocenv.problems.task.zero_shot_bar import LEARNT, matrix
 
 ROUNDS = 5
-SLOW = {"round_cp_sat": 20, "round_genetic": 200, "oracle_search": 20, "lookahead": 20}  # how many missions they play
+# How many missions they play, each on its own in one of several processes; what came of it is kept.
+KEPT = "task-opponents"  # folder of what slow opponents came to
+SLOW = {"round_cp_sat": 20, "round_genetic": 200, "oracle_search": 20, "lookahead": 20}
 BATCHED, SINGLE = 500e3, 100e3  # steps a second
 DECISION_MS = 5.0
 SEEDS, SEED_MINUTES = 5, 5.0  # trainings of each preset, and when they are cut off
@@ -105,14 +108,22 @@ def _missions(problem: Task, name: str) -> list[Mission]:
     return [mission for _, mission in instance_set(problem, name)]
 
 
-def _compared(problem: Task, missions: Sequence[Mission], against: Sequence[Against], seeds: Seeds) -> Measured:
+def _judged(session: Session, problem: Task, missions: Sequence[Mission], name: str) -> Judged:
+    if name in SLOW:
+        return judged_apart(problem, missions, name, session.folder / KEPT)
+    return judged(problem, missions, name)
+
+
+def _compared(
+    session: Session, problem: Task, missions: Sequence[Mission], against: Sequence[Against], seeds: Seeds
+) -> Measured:
     """The mean of the trainings to each opponent, on the missions that both play; the shipped one beside it."""
     ours = judged(problem, missions, LEARNT)
     told, passed = [], True
     values = {LEARNT: {"figures": ours.figures.tolist(), "ms": ours.ms}, "trainings": seeds.values}
     for one in against:
         few = missions[: SLOW.get(one.opponent, len(missions))]
-        row = judged(problem, few, one.opponent)
+        row = _judged(session, problem, few, one.opponent)
         ratio = _ratio(seeds.figures.mean(axis=0)[: len(few)], row.figures)
         told.append(f"{one.opponent} {interval(row.figures)} ({len(few)}, {row.ms:.3g} ms a decision), ours {ratio}")
         values[one.opponent] = {"figures": row.figures.tolist(), "ms": row.ms}
@@ -149,9 +160,9 @@ def rbf(session: Session) -> Measured:
     paper = Task("rbf", "paper")
     published = _missions(paper, "published")
     seeds = trained_seeds(session, problem, missions, SEEDS, SEED_MINUTES)
-    held_out = _compared(problem, missions, against, seeds)
+    held_out = _compared(session, problem, missions, against, seeds)
     names = (LEARNT, "round_genetic", "round_cp_sat", "tuned_patience", "oracle_search", "upper_bound")
-    nets = {name: float(judged(paper, published, name).figures[0]) for name in names}
+    nets = {name: float(_judged(session, paper, published, name).figures[0]) for name in names}
     others = ", ".join(f"{name} {net:.1f}" for name, net in nets.items())
     figure = f"held out: {held_out.figure}. Published preset: {others}"
     passed = held_out.passed and nets[LEARNT] >= PUBLISHED_NET
@@ -169,7 +180,7 @@ def other_presets(session: Session) -> Measured:
         problem = Task(preset)
         missions = _missions(problem, "held_out")
         seeds = trained_seeds(session, problem, missions, SEEDS, SEED_MINUTES)
-        found[preset] = _compared(problem, missions, against, seeds)
+        found[preset] = _compared(session, problem, missions, against, seeds)
     found["almighty"] = _almighty(session)
     figure = ". ".join(f"{preset}: {one.figure}" for preset, one in found.items())
     return Measured(

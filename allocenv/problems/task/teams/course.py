@@ -32,7 +32,7 @@ class TeamCourse:
     varied: float = 0.0
     patience: float = 0.3  # where learning starts
     haste: float = 0.0
-    slot_time: float = 0.0
+    slot_time: float = 0.0  # above 0: teams from ever shorter reach are tried
 
     def __post_init__(self) -> None:
         expect_teams(self.problem)
