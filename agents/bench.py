@@ -59,7 +59,9 @@ class BenchSession:
         command = [*allocenv, "train", str(ROOT / config), "--seed", str(seed), "--out", str(out), "--no-progress"]
         with suppress(subprocess.TimeoutExpired):  # the best checkpoint until then is what counts
             subprocess.run(command, timeout=minutes * 60, check=False)
-        run = next(out.glob(f"{self.problem_name}/*/*"))
+        run = next(out.glob(f"{self.problem_name}/*/*"), None)
+        if run is None or not (run / "checkpoints").is_dir():
+            raise ValueError(f"{config}: nothing was trained within {minutes:g} minutes of wall time")
         return run, learnt_solver(str(run), self.problem_name, PROBLEMS[self.problem_name]())[1]
 
     def run(self, command: list[str], seconds: float) -> tuple[int, float, str]:

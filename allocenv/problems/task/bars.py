@@ -33,7 +33,7 @@ KEPT = "task-opponents"  # folder of what slow opponents came to
 SLOW = {"round_cp_sat": 20, "round_genetic": 200, "oracle_search": 20, "lookahead": 20}
 BATCHED, SINGLE = 500e3, 100e3  # steps a second
 DECISION_MS = 5.0
-SEEDS, SEED_MINUTES = 5, 5.0  # trainings of each preset, and when they are cut off
+SEEDS, SEED_MINUTES = 5, 30.0  # trainings of each preset, of two minutes; when they are cut off on a busy machine
 ALMIGHTY_SEEDS, ALMIGHTY_MINUTES = 10, 1.0
 PUBLISHED_NET = 66.0
 

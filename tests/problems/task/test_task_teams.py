@@ -50,6 +50,34 @@ def test_an_exchange_finds_the_cheaper_team():
     assert earned(Task(), [mission], patience(3.0)[None])[0, 0] == pytest.approx(8.3)
 
 
+def far_and_near():
+    """A cheap entity (1) is 40 away, a dear one (5) where three tasks of value 10 come up, one after the other."""
+    return build_mission(
+        [1, 5], [[4], [4]], [10] * 3, [[4]] * 3, slots=1, xy=[[40, 0], [0, 0]], task_xy=np.zeros((3, 2))
+    )
+
+
+def test_a_price_of_slot_time_sends_the_near_while_tasks_queue():
+    """A tenth of the horizon costs ten mean values: the dear one serves two. None queues then: the cheap one comes.
+    (10 - 5) * 2 + (10 - 1)."""
+    problem = Task("material")
+    assert earned(problem, [far_and_near()], patience(9.0, 0.0, 10.0)[None])[0, 0] == pytest.approx(19.0)
+    assert earned(problem, [far_and_near()], patience(9.0, 0.0, 1e-9)[None])[0, 0] == pytest.approx(27.0)
+
+
+def test_who_would_come_too_late_is_left_out_of_the_team():
+    """The cheap one takes 40 of 30; without a price of slot time its team is the only one that is looked at."""
+    problem = Task("material", horizon=30)
+    assert earned(problem, [far_and_near()], patience(9.0, 0.0, 1e-9)[None])[0, 0] == pytest.approx(15.0)
+    assert earned(problem, [far_and_near()], patience(9.0)[None])[0, 0] == 0.0
+
+
+def test_files_of_before_slot_time_had_a_price_mean_none():
+    parts = as_parts(patience(0.2, 0.4))
+    del parts["slot_time"]
+    np.testing.assert_array_equal(from_parts(parts), patience(0.2, 0.4))
+
+
 def test_acting_choice_by_choice_earns_what_playing_in_one_go_does():
     problem = Task(n_entities=(10, 40), n_slots=(2, 6), n_tasks=(5, 12), n_abilities=(1, 4))
     missions = [problem.draw(np.random.default_rng(i)) for i in range(4)]
