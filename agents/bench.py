@@ -36,8 +36,8 @@ ROOT = Path(__file__).resolve().parents[1]
 class BenchSession:
     """What the bars may ask for."""
 
-    def __init__(self, problem_name: str) -> None:
-        self.problem_name = problem_name
+    def __init__(self, problem_name: str, folder: Path) -> None:
+        self.problem_name, self.folder = problem_name, folder
         self._shipped: dict[str, Entry] | None = None
 
     def learnt(self, problem: Problem) -> Mapping[str, Entry]:
@@ -61,7 +61,9 @@ class BenchSession:
         command = [*allocenv, "train", str(ROOT / config), "--seed", str(seed), "--out", str(out), "--no-progress"]
         with suppress(subprocess.TimeoutExpired):  # the best checkpoint until then is what counts
             subprocess.run(command, timeout=minutes * 60, check=False)
-        run = next(out.glob(f"{self.problem_name}/*/*"))
+        run = next(out.glob(f"{self.problem_name}/*/*"), None)
+        if run is None or not (run / "checkpoints").is_dir():
+            raise ValueError(f"{config}: nothing was trained within {minutes:g} minutes of wall time")
         return run, learnt_solver(str(run), self.problem_name, PROBLEMS[self.problem_name]())[1]
 
     def run(self, command: list[str], seconds: float) -> tuple[int, float, str]:
@@ -108,7 +110,7 @@ def run_bench(problem_name: str, chosen: Sequence[str], out: Path, against: Path
     unknown = [number for number in chosen if number not in {bar.number for bar in bars}]
     if unknown:
         raise ValueError(f"--bar: expected one of {', '.join(bar.number for bar in bars)}, got {unknown[0]!r}.")
-    console, session = report_console(), BenchSession(problem_name)
+    console, session = report_console(), BenchSession(problem_name, out)
     results: list[dict[str, Any]] = []
     document: dict[str, Any] = {"problem": problem_name, "machine": machine(), "bars": results}
     console.print(f"{problem_name} on {machine()}", soft_wrap=True)

@@ -13,6 +13,10 @@ from allocenv.core.solver import Entry
 class Session(Protocol):
     """What a bar may ask of the outer rings."""
 
+    @property
+    def folder(self) -> Path:
+        """Where a bar may keep what it has measured, so that it goes on there after an interruption."""
+
     def learnt(self, problem: Problem) -> Mapping[str, Entry]:
         """The shipped policies that plan for the problem."""
 

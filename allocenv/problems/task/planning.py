@@ -18,7 +18,7 @@ from allocenv.core.policy import Policy
 from allocenv.core.replay import replay
 from allocenv.core.solver import Entry, Solution, never
 from allocenv.problems.task.bound import upper_bound
-from allocenv.problems.task.heuristics import PATIENCES, ROUTING_RULES, RULES, Rule, TeamPolicy
+from allocenv.problems.task.heuristics import ROUTING_RULES, RULES, Rule, TeamPolicy
 from allocenv.problems.task.mission import Mission
 from allocenv.problems.task.rounds.policy import ALLOCATORS, RoundPolicy
 from allocenv.problems.task.search.exact import fits, solve_exactly
@@ -195,12 +195,12 @@ SOLVERS: dict[str, Entry] = {
 
 
 def expert(problem: "Task", mission: Mission, steps: int) -> tuple[IntArray, FloatArray]:
-    """The first `steps` actions [n, 2] of the patience rule (routing: of earliest start) that ends the mission best
-    among several parameters, and their rewards [n]."""
-    rules = list(ROUTING_RULES.values())
-    if not problem.rules.single:
-        rules = [replace(RULES["patience"], amount=d) for d in PATIENCES]
-    plans = [acted(problem, mission, TeamPolicy(rule, np.random.default_rng(0))).actions for rule in rules]
+    """The first `steps` actions [n, 2] of the learnt policy (routing: of the rule of earliest start that ends the
+    mission best) and their rewards [n]."""
+    policies: list[Policy] = [LearntPolicy(shipped(problem.preset))] if not problem.rules.single else [
+        TeamPolicy(rule, np.random.default_rng(0)) for rule in ROUTING_RULES.values()
+    ]  # fmt: skip
+    plans = [acted(problem, mission, policy).actions for policy in policies]
     played = [replay(problem, mission, plan) for plan in plans]
     best = min(range(len(plans)), key=lambda i: float(played[i].costs[-1]))
     return plans[best][:steps], played[best].rewards[:steps]

@@ -42,10 +42,10 @@ def test_the_mean_of_the_trainings_decides():
     problem = Task("almighty")
     missions = [mission for _, mission in problem.instance_set("default")][:2]
     seeds = trained_seeds(Session(), problem, missions, 3, 0.5)
-    measured = bars._compared(problem, missions, (bars.Against("greedy", 0.7),), seeds)
+    measured = bars._compared(Session(), problem, missions, (bars.Against("greedy", 0.7),), seeds)
     assert not measured.passed
     assert "0.667 [0.667, 0.667] times as much" in measured.figure
-    again = bars._compared(problem, missions, (bars.Against("greedy", 0.6),), seeds)
+    again = bars._compared(Session(), problem, missions, (bars.Against("greedy", 0.6),), seeds)
     assert again.passed
     assert json.loads(json.dumps(again.values))["greedy"]["figures"] == [35.0, 35.0]
 

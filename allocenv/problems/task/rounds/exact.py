@@ -1,4 +1,4 @@
-"""The best assignment of one round, by CP-SAT (OR-tools), within a time limit."""
+"""The best assignment of one round, by CP-SAT (OR-tools), within a limit of processor time."""
 
 from typing import Any
 
@@ -39,7 +39,7 @@ def cp_sat(x: Situation, rng: np.random.Generator, seconds: float = SECONDS) -> 
     solver.parameters.num_workers = 1
     solver.parameters.random_seed = int(rng.integers(2**31))
     found = np.full(f, IDLE)
-    if run_model(solver, model, seconds) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
+    if run_model(solver, model, seconds, busy=True) not in (cp_model.OPTIMAL, cp_model.FEASIBLE):
         return found
     for i in range(f):
         for o in range(n):

@@ -37,6 +37,10 @@ def evolve(cost, ability, need, value, population, generations, seed):
     others = np.zeros((population, f), np.int8)
     fitness = np.zeros(population)
     fresh = np.zeros(population)
+    price = np.zeros((f, n + 1))  # idling costs nothing: no branch that processors cannot foresee
+    for i in range(f):
+        for o in range(n):
+            price[i, o] = cost[i, o]
     sums = np.zeros((n + 1, k), np.int64)
     paid = np.zeros(n + 1)
     state = seed
@@ -44,7 +48,7 @@ def evolve(cost, ability, need, value, population, generations, seed):
         for i in range(f):
             state += np.uint64(_GOLDEN)
             genes[p, i] = below(mixed(state), n + 1)
-        fitness[p] = fitness_of(cost, ability, need, value, genes[p], sums, paid)
+        fitness[p] = fitness_of(price, ability, need, value, genes[p], sums, paid)
     for _ in range(generations):
         best = np.argmax(fitness)
         others[0] = genes[best]
@@ -58,19 +62,20 @@ def evolve(cost, ability, need, value, population, generations, seed):
             bits = mixed(state)
             state += np.uint64(_GOLDEN)
             b = fittest(fitness, bits, mixed(state), population)
-            for i in range(f):
-                if i % 64 == 0:
-                    state += np.uint64(_GOLDEN)
-                    bits = mixed(state)
-                others[p, i] = genes[a, i] if bits & np.uint64(1) else genes[b, i]
-                bits >>= np.uint64(1)
+            for first in range(0, f, 64):
+                state += np.uint64(_GOLDEN)
+                bits = mixed(state)
+                for i in range(first, min(first + 64, f)):
+                    other = -np.int8(~bits & np.uint64(1))  # all bits or none: again no branch
+                    others[p, i] = genes[a, i] ^ ((genes[a, i] ^ genes[b, i]) & other)
+                    bits >>= np.uint64(1)
             state += np.uint64(_GOLDEN)
             bits = mixed(state)
             for _ in range(1 + np.int64(bits & np.uint64(1))):
                 state += np.uint64(_GOLDEN)
                 bits = mixed(state)
                 others[p, below(bits, f)] = below(bits >> np.uint64(32), n + 1)
-            fresh[p] = fitness_of(cost, ability, need, value, others[p], sums, paid)
+            fresh[p] = fitness_of(price, ability, need, value, others[p], sums, paid)
         genes, others = others, genes
         fitness, fresh = fresh, fitness
     found = np.zeros(f, np.int64)
@@ -90,8 +95,8 @@ def fittest(fitness, bits, more, population):
 
 
 @allocating_kernel
-def fitness_of(cost, ability, need, value, genes, sums, paid):
-    """Value less cost of what the genes [F] cover."""
+def fitness_of(price, ability, need, value, genes, sums, paid):
+    """Value less cost of what the genes [F] cover; price [F, n + 1]: of the tasks and of idling."""
     n, k = need.shape
     for o in range(n + 1):
         paid[o] = 0.0
@@ -99,10 +104,9 @@ def fitness_of(cost, ability, need, value, genes, sums, paid):
             sums[o, r] = 0
     for i in range(len(genes)):
         o = genes[i]
-        if o < n:
-            paid[o] += cost[i, o]
-            for r in range(k):
-                sums[o, r] += ability[i, r]
+        paid[o] += price[i, o]
+        for r in range(k):
+            sums[o, r] += ability[i, r]
     total = 0.0
     for o in range(n):
         covered = True

@@ -71,17 +71,16 @@ def read_prices(s, w, d, b, t):
 @kernel
 def build_team(s, d, b, t):
     """Write the cheapest team found for slot t besides whom it has, by `price`; whether there is one."""
-    for i in range(s.n_entities[b]):
-        d.team[b, t, i] = False
-    for r in range(s.n_abilities[b]):
-        d.sums[b, r] = s.alloc.used[b, r, t]
-    n: Any = np.int64(0)
-    while not enough(s, d, b, t, np.int64(NOBODY)):
-        i = most_useful(s, d, b, t)
-        if i == NOBODY:
-            return False
-        n = join(s, d, b, t, n, i)
-    n = thin_out(s, d, b, t, n)
+    n = gather(s, d, b, t)
+    if n < 0:
+        return False
+    exchange(s, d, b, t, n)
+    return True
+
+
+@kernel
+def exchange(s, d, b, t, n):
+    """Better the team of n that has just been gathered for slot t."""
     for _ in range(EXCHANGES):
         i = best_exchange(s, d, b, t, n)
         if i == NOBODY:
@@ -92,7 +91,22 @@ def build_team(s, d, b, t):
         for r in range(s.n_abilities[b]):
             d.sums[b, r] -= s.alloc.demand[b, i, 0, r]
         n = join(s, d, b, t, n, i)
-    return True
+
+
+@kernel
+def gather(s, d, b, t):
+    """Write the team of slot t without exchanges; how many join, or -1 where those who are free do not suffice."""
+    for i in range(s.n_entities[b]):
+        d.team[b, t, i] = False
+    for r in range(s.n_abilities[b]):
+        d.sums[b, r] = s.alloc.used[b, r, t]
+    n: Any = np.int64(0)
+    while not enough(s, d, b, t, np.int64(NOBODY)):
+        i = most_useful(s, d, b, t)
+        if i == NOBODY:
+            return np.int64(-1)
+        n = join(s, d, b, t, n, i)
+    return thin_out(s, d, b, t, n)
 
 
 @inlined

@@ -32,16 +32,24 @@ class TeamCourse:
     varied: float = 0.0
     patience: float = 0.3  # where learning starts
     haste: float = 0.0
+    slot_time: float = 0.0  # above 0: teams from ever shorter reach are tried
 
     def __post_init__(self) -> None:
         expect_teams(self.problem)
-        for name, low, high in (("missions", 1, 10_000), ("varied", 0, 1), ("patience", 0, 100), ("haste", 0, 100)):
+        ends = {
+            "missions": (1, 10_000),
+            "varied": (0, 1),
+            "patience": (0, 100),
+            "haste": (0, 100),
+            "slot_time": (0, 100),
+        }
+        for name, (low, high) in ends.items():
             if not low <= getattr(self, name) <= high:
                 raise ValueError(f"Expected {name} from {low} to {high}, got {getattr(self, name)}.")
 
     def start(self) -> Array:
         """The patience rule, in numbers: [N_NUMBERS]."""
-        return patience(self.patience, self.haste)
+        return patience(self.patience, self.haste, self.slot_time)
 
     def returns(self, numbers: Array, rng: np.random.Generator) -> Array:
         """What each set earns on each of fresh missions, as shares of what the first set earns: [P, missions]."""

@@ -2,21 +2,23 @@
 
 Every open task is offered its cheapest team; the one with the highest score leaves, the others are offered what is
 left, until no score is above 0. Then the round waits. A set of numbers is a row of `numbers`:
-first those of the score (N_FEATURES), then those of the prices that teams are built by (N_PRICES).
+first those of the score (N_FEATURES), then those of the prices that teams are built by (N_PRICES), then those of the
+price of slot time (SLOT_TIME), by which a task is offered a dear team from nearby or a cheap one from afar.
 """
 
 from typing import Any
 
 import numpy as np
 
-from allocenv.core.kernel import kernel
+from allocenv.core.kernel import inlined, kernel
 from allocenv.problems.task.dynamics import OPEN, advance, commit, cost_of, is_free, travel
 from allocenv.problems.task.heuristics import carry_on
-from allocenv.problems.task.teams.building import build_team, value_abilities
+from allocenv.problems.task.teams.building import build_team, exchange, gather, value_abilities
 from allocenv.problems.task.teams.features import (
     LOAD,
     N_FEATURES,
     PRESSURE,
+    QUEUE,
     TENTH,
     describe_round,
     describe_team,
@@ -30,8 +32,16 @@ PRICES = (
     "the same x pressure",
     "the same x load",
 )
+SLOT_TIME = (
+    "a tenth of the horizon that a slot is taken while tasks queue, in mean values of a task",
+    "the same x pressure",
+    "the same x load",
+    "the same x tasks not yet opened of a slot",
+)
+STEP = 1.0 / 30.0  # of the horizon, by which reach shrinks where slots are refilled at once
+HOPE = 1.1  # teams that are dearer than the best by more than this before exchanges are not better after them
 N_PRICES = len(PRICES)
-N_NUMBERS = N_FEATURES + N_PRICES
+N_NUMBERS = N_FEATURES + N_PRICES + len(SLOT_TIME)
 
 
 @kernel
@@ -48,12 +58,18 @@ def plan_round(rules, s, w, d, numbers, p, b):
         mean_cost += s.cost[b, i] / s.n_entities[b]
     haste = max(haste, 0.0) * mean_cost / (TENTH * rules.horizon)
     envy = max(envy, 0.0) / n_open
+    f += N_PRICES
+    hurry = numbers[p, f] + numbers[p, f + 1] * x[b, PRESSURE] + numbers[p, f + 2] * x[b, LOAD]
+    hurry = max(hurry + numbers[p, f + 3] * x[b, QUEUE], 0.0) * s.scale[b] / (TENTH * rules.horizon)
+    nears = numbers[p, f] != 0.0
+    if s.next_task[b] >= s.n_tasks[b]:
+        hurry = 0.0
     while True:
         best: Any = np.int64(-1)
         for t in range(s.n_slots[b]):
             if d.tried[b, t]:
                 continue
-            d.tried[b, t] = not offer(rules, s, d, numbers, p, b, t, haste, envy)
+            d.tried[b, t] = not offer(rules, s, d, numbers, p, b, t, haste, envy, hurry, nears)
             if not d.tried[b, t] and (best < 0 or d.score[b, t] > d.score[b, best]):
                 best = t
         if best < 0 or d.score[b, best] <= 0.0:
@@ -87,14 +103,14 @@ def begin_round(rules, s, w, d, b):
 
 
 @kernel
-def offer(rules, s, d, numbers, p, b, t, haste, envy):
+def offer(rules, s, d, numbers, p, b, t, haste, envy, hurry, nears):
     """Build the team of slot t where it is not up to date, and score it; False where no team may leave."""
     if not d.built[b, t]:
         for i in range(s.n_entities[b]):
             if d.free[b, i]:
                 others = envy * (d.wish[b, i] - d.gain[b, t, i])
                 d.price[b, i] = cost_of(s, b, i, t) + haste * travel(rules, s, b, i, t) + others + 1e-9
-        if not build_team(s, d, b, t):
+        if not (build_near_team(rules, s, d, b, t, hurry) if nears else build_team(s, d, b, t)):
             return False  # fewer entities make no better team
         d.built[b, t] = True
     if not describe_team(rules, s, d, b, t):
@@ -104,6 +120,72 @@ def offer(rules, s, d, numbers, p, b, t, haste, envy):
         score += numbers[p, f] * d.x[b, f]
     d.score[b, t] = score
     return True
+
+
+@kernel
+def build_near_team(rules, s, d, b, t, hurry):
+    """Write the team of slot t whose cost and slot time, at `hurry` a unit, are least; whether there is one.
+
+    Candidates come from ever shorter reach: what counts is when the last member arrives, and that the slot stays
+    taken until the next refill.
+    """
+    work = s.q_work[b, s.task[b, t]]
+    reach = rules.horizon - s.now[b] - work + 1e-9
+    nearest = after_refill(rules, s.now[b] + work) - s.now[b]
+    step = rules.refill_every if rules.refill_every > 0.0 else STEP * rules.horizon
+    least = np.inf
+    for i in range(s.n_entities[b]):
+        d.way[b, i] = travel(rules, s, b, i, t)
+    while reach >= 0.0:
+        for i in range(s.n_entities[b]):
+            if d.way[b, i] > reach:
+                d.price[b, i] = np.inf  # out of every team
+        n = gather(s, d, b, t)
+        if n < 0:
+            break
+        freed = freed_after(rules, s, d, b, t)
+        if price_of(s, d, b, t) + hurry * freed < HOPE * least:
+            exchange(s, d, b, t, n)
+            freed = freed_after(rules, s, d, b, t)
+            total = price_of(s, d, b, t) + hurry * freed
+            if total < least:
+                least = total
+                for i in range(s.n_entities[b]):
+                    d.best[b, i] = d.team[b, t, i]
+            if total + hurry * (nearest - freed) >= least:
+                break
+        reach = min(freed - step - work, reach - 1e-6)
+    for i in range(s.n_entities[b]):
+        d.team[b, t, i] = least < np.inf and d.best[b, i]
+    return least < np.inf
+
+
+@kernel
+def price_of(s, d, b, t):
+    """What the members of the team of slot t count by `price`."""
+    total = 0.0
+    for i in range(s.n_entities[b]):
+        if d.team[b, t, i]:
+            total += d.price[b, i]
+    return total
+
+
+@kernel
+def freed_after(rules, s, d, b, t):
+    """How long slot t is taken if the team leaves now."""
+    way = 0.0
+    for i in range(s.n_entities[b]):
+        if d.team[b, t, i]:
+            way = max(way, d.way[b, i])
+    return after_refill(rules, s.now[b] + way + s.q_work[b, s.task[b, t]]) - s.now[b]
+
+
+@inlined
+def after_refill(rules, when):
+    """When a slot that is free then is filled again."""
+    if rules.refill_every <= 0.0:
+        return when
+    return np.ceil((when - 1e-9) / rules.refill_every) * rules.refill_every
 
 
 @kernel

@@ -17,6 +17,8 @@ class Desk(NamedTuple):
     seen: IntArray  # [B]  steps left when the round was planned
     free: BoolArray  # [B, M]  may still be planned in this round
     price: Array  # [B, M]  of each entity for the slot at hand
+    best: BoolArray  # [B, M]  the best of the teams tried for the slot at hand
+    way: Array  # [B, M]  travel of each entity to the slot at hand
     wish: Array  # [B, M]  sum of `gain` over open slots
     gain: Array  # [B, T, M]  what having the entity saves the slot's cheapest cover
     worth: Array  # [B, T, K]  what a unit of an ability saves it (dual prices)
@@ -43,6 +45,8 @@ def empty_desk(n: int, shape: Shape) -> Desk:
         seen=np.zeros(n, np.int32),
         free=np.zeros((n, m), np.bool_),
         price=np.zeros((n, m)),
+        best=np.zeros((n, m), np.bool_),
+        way=np.zeros((n, m)),
         wish=np.zeros((n, m)),
         gain=np.zeros((n, t, m)),
         worth=np.zeros((n, t, k)),

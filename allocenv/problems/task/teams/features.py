@@ -41,7 +41,7 @@ TEAM_FEATURES = (
 )
 N_ROUND = len(ROUND_FEATURES)
 N_FEATURES = N_ROUND + len(TEAM_FEATURES)
-TIME_LEFT, PRESSURE, LOAD, EXCESS = 1, 2, 3, N_ROUND
+TIME_LEFT, PRESSURE, LOAD, QUEUE, EXCESS = 1, 2, 3, 4, N_ROUND
 TENTH = 0.1
 
 
@@ -81,7 +81,7 @@ def describe_round(rules, s, d, b):
     if n_open > 0 and fleet > 0.0:
         load = (queue + n_open) * covers / n_open / fleet / tenths
         x[b, LOAD] = clip(np.log2(load + 1e-3) + 1.0, -4.0, 4.0) / 2.0
-    x[b, 4] = min(queue / slots, 12.0) / 6.0
+    x[b, QUEUE] = min(queue / slots, 12.0) / 6.0
     x[b, 5] = free / fleet if fleet > 0.0 else 1.0
     x[b, 6] = n_open / slots
     x[b, 7] = min((done - s.now[b]) / tenth, 2.0)
