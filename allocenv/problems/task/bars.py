@@ -14,11 +14,11 @@ from allocenv.core.arrays import Array
 from allocenv.core.batch import Batch
 from allocenv.core.bench import Bar, Measured, Session
 from allocenv.core.statistics import RESAMPLES
+from allocenv.problems.task.apart import judged_apart
 from allocenv.problems.task.evaluation import Judged, interval, judged
 from allocenv.problems.task.gap import bars as gap_bars
 from allocenv.problems.task.heuristics import RULES, TeamPolicy
 from allocenv.problems.task.instance_sets import N_HELD_OUT, instance_set
-from allocenv.problems.task.kept import judged_apart
 from allocenv.problems.task.mission import Mission
 from allocenv.problems.task.opponents import opponents_of
 from allocenv.problems.task.paper.constants import constants

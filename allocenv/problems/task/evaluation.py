@@ -59,7 +59,7 @@ class Judged(NamedTuple):
 def judged(problem: Task, missions: Sequence[Mission], name: str, seed: int = 0, seconds: float = 5.0) -> Judged:
     """Let an opponent play all missions."""
     opponent = opponents_of(problem)[name]
-    return _judged(problem, name, _kind(name, opponent), opponent.play(problem, missions, seed, seconds))
+    return _judged(problem, name, kind_of_opponent(name, opponent), opponent.play(problem, missions, seed, seconds))
 
 
 def judged_policy(problem: Task, missions: Sequence[Mission], name: str, policy: Policy) -> Judged:
@@ -67,7 +67,7 @@ def judged_policy(problem: Task, missions: Sequence[Mission], name: str, policy:
     return _judged(problem, name, "agent", play_policy(problem, missions, policy, lambda: -1))
 
 
-def _kind(name: str, opponent: Opponent) -> str:
+def kind_of_opponent(name: str, opponent: Opponent) -> str:
     """An upper bound is no opponent but a mark, as are those that know the future."""
     if name == "learnt":
         return "agent"
