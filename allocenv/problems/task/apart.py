@@ -7,10 +7,11 @@ and the opponents, the problem, the mission, and the seed: whatever changes one 
 import os
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -31,7 +32,8 @@ CODE = ("core", "problems/task")  # what results depend on
 BESIDE = ("bars.py", "charts.py", "commands.py", "drawing.py", "apart.py", "seeds.py", "zero_shot_bar.py")
 
 
-class Apart(NamedTuple):
+@dataclass(frozen=True)
+class Apart:
     """An opponent as work on single missions: a task is `mission's number/seed/fingerprint`."""
 
     problem: Task
