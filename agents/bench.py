@@ -17,7 +17,8 @@ from allocenv.agents.constructive.files import load_scorer
 from allocenv.agents.games import Play, shipped_player
 from allocenv.agents.pretrained import FOLDER
 from allocenv.agents.regression import lost, moved, read_bench, regression_table
-from allocenv.agents.solvers import learnt_solver, shipped_solvers
+from allocenv.agents.solvers import shipped_solvers
+from allocenv.agents.trained import learnt_solver
 from allocenv.core.bench import Bar, Measured
 from allocenv.core.console import report_console
 from allocenv.core.construction import Scorer

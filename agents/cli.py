@@ -179,15 +179,19 @@ def _offer_converters(context: typer.Context) -> None:
 
 @exports.command(name="weights")
 def export_weights(
-    run: Annotated[Path, typer.Argument(help="A run folder of a two-stage agent or of a player of a game.")],
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
     name: Annotated[str, typer.Option(help="Of the weights and their card, such as vm_two_stage.")],
     out: Annotated[Path, typer.Option(help="Folder.")] = Path("agents/pretrained"),
     which: Annotated[str, typer.Option(help="Checkpoint: best, last, or its name.")] = "best",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="A parameter that must be as in training for the weights to be offered. Repeatable."),
+    ] = None,
 ) -> None:
     """Write a run's weights as safetensors with a card: config, versions, seed, figures."""
     from allocenv.agents.export import export_run
 
-    typer.echo(f"Written: {export_run(run, which, name, out)}")
+    typer.echo(f"Written: {export_run(run, which, name, out, only or [])}")
 
 
 def evaluate_instances(

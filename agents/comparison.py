@@ -7,8 +7,8 @@ from allocenv.agents.curve import learning_curves
 from allocenv.agents.evaluation import marks_of
 from allocenv.core.console import report_console
 from allocenv.core.files import between_marks, write_atomically
+from allocenv.core.results import FILE, read_results
 from allocenv.evaluate.report.page import Chapter, Curve, page
-from allocenv.evaluate.results import FILE, read_results
 from allocenv.evaluate.table import markdown_table, terminal_table
 
 

@@ -127,6 +127,20 @@ class RunConfig:
         """The problem with the config's parameters."""
         return _made(self.problem, self.params, self.name)
 
+    def for_acting(self) -> "RunConfig":
+        """The same agent with as little room for experience as it can be built with: its weights fit."""
+        least = {"n_steps": 2, "batch_size": 2, "buffer_size": 2}
+        known = {name: value for name, value in least.items() if hasattr(self.agent_params, name)}
+        return dataclasses.replace(
+            self,
+            train=dataclasses.replace(self.train, n_envs=1, env_threads=1),
+            agent_params=dataclasses.replace(self.agent_params, **known),
+        )
+
+    def label(self, run: Path) -> str:
+        """What the run in this folder is called beside other contenders."""
+        return f"{self.agent}:{run.name}"
+
     def folder(self, root: str | Path = "runs") -> Path:
         """Where the run writes: root/problem/agent/name."""
         return Path(root) / self.problem / self.agent / self.name

@@ -34,8 +34,9 @@ def print_problem(name: str) -> None:
     console = report_console()
     console.print(environment_page(name), soft_wrap=True, markup=False, highlight=False)
     console.print(f"Solvers: {', '.join(f'{n} ({entry.part})' for n, entry in problem.solvers.items())}")
-    table = Table("instance set", "what it holds", title="Instance sets")
-    for set_name, text in import_module(f"{REGISTRY[name].package}.instance_sets").INSTANCE_SETS.items():
+    sets = import_module(f"{REGISTRY[name].package}.instance_sets")
+    table = Table("instance set", "what it holds", title=f"Instance sets, version {sets.VERSION}")
+    for set_name, text in sets.INSTANCE_SETS.items():
         table.add_row(set_name, text)
     console.print(table)
     for title, lines in _catalogue(name).items():

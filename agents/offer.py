@@ -32,6 +32,6 @@ class Learnt:
         Raises:
             ValueError: no run folder, or the run of another problem.
         """
-        from allocenv.agents.solvers import learnt_policy
+        from allocenv.agents.trained import learnt_policy
 
         return learnt_policy(run, self.problem_name, problem)

@@ -1,25 +1,72 @@
-"""Trained agents as contenders and as members of the planner's portfolio."""
+"""Shipped weights as contenders and as members of the planner's portfolio.
 
-import torch
+Torch and SB3 take seconds to load: they are imported only where they are needed.
+"""
 
-from allocenv.agents.agent import Agent
-from allocenv.agents.config import RunConfig
-from allocenv.agents.games import GamePPOAgent
-from allocenv.agents.pretrained import cards, two_stage_network
-from allocenv.agents.run_files import run_folder
-from allocenv.agents.train import load_agent
-from allocenv.agents.two_stage.agent import TwoStageAgent
-from allocenv.agents.two_stage.solver import GuidedSolver, TwoStageSolver
-from allocenv.core.policy import Policy
-from allocenv.core.problem import Problem
-from allocenv.core.solver import Entry, Solver
-from allocenv.evaluate.contest import PolicySolver
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from allocenv.agents.pretrained import FOLDER, cards
+from allocenv.core.problem import Instance, Problem
+from allocenv.core.solver import Entry, Solution, Solver, never
 
 
 def shipped_solvers(problem_name: str, problem: Problem) -> dict[str, Entry]:
-    """The shipped two-stage policy: one greedy trajectory, the best of many, and as the guide of the search."""
-    if f"{problem_name}_two_stage" not in cards():
-        return {}
+    """The two-stage policy and its kin, and every other agent whose weights are shipped for such a problem."""
+    shipped = cards()
+    searching = shipped.get(f"{problem_name}_two_stage", {})
+    found = _two_stage(problem_name, problem) if "widths" in searching else {}
+    for name, card in shipped.items():
+        if card.get("problem") == problem_name and _is_offered(card, problem):
+            found[card["agent"]] = Entry(ShippedAgent(name, card, problem), "none")
+    return found
+
+
+class ShippedAgent:
+    """An agent with shipped weights as a solver; it is built when it is first asked."""
+
+    def __init__(self, name: str, card: Mapping[str, Any], problem: Problem) -> None:
+        self.name, self.card, self.problem = name, card, problem
+
+    @cached_property
+    def solver(self) -> Solver:
+        from allocenv.agents.trained import shipped_solver
+
+        return shipped_solver(self.card, FOLDER / f"{self.name}.safetensors", self.problem)
+
+    def __call__(
+        self,
+        problem: Problem,
+        instance: Instance,
+        seconds: float,
+        rng: np.random.Generator,
+        start: Solution | None = None,
+        stop: Callable[[], bool] = never,
+    ) -> Solution:
+        return self.solver(problem, instance, seconds, rng, start, stop)
+
+
+def _is_offered(card: Mapping[str, Any], problem: Problem) -> bool:
+    """Whether the weights are for problems with these parameters, and fit what this one shows."""
+    offer = card.get("offer")
+    if offer is None:
+        return False
+    sizes = problem.sizes._asdict()
+    return all(getattr(problem, name) == value for name, value in offer["params"].items()) and all(
+        sizes[name] == value for name, value in offer["sizes"].items()
+    )
+
+
+def _two_stage(problem_name: str, problem: Problem) -> dict[str, Entry]:
+    """One greedy trajectory, the best of many, and as the guide of the search."""
+    import torch
+
+    from allocenv.agents.pretrained import two_stage_network
+    from allocenv.agents.two_stage.solver import GuidedSolver, TwoStageSolver
+
     torch.set_num_threads(1)  # two threads on shared cores are many times slower
     network = two_stage_network(problem_name)
     found = {
@@ -30,38 +77,3 @@ def shipped_solvers(problem_name: str, problem: Problem) -> dict[str, Entry]:
     if searches:
         found["two_stage_guided"] = Entry(GuidedSolver(network, searches[0]), "none")
     return found
-
-
-def learnt_solver(run: str, problem_name: str, problem: Problem) -> tuple[str, Solver]:
-    """A run folder's best checkpoint as a solver, and the name it goes by.
-
-    Raises:
-        ValueError: no run folder, or the run of another problem.
-    """
-    name, agent = _loaded(run, problem_name, problem)
-    if isinstance(agent, TwoStageAgent):
-        return name, TwoStageSolver(agent.network.eval(), name=name)
-    return name, PolicySolver(lambda rng: agent.policy())  # a fresh one each time: what samples begins anew
-
-
-def learnt_policy(run: str, problem_name: str, problem: Problem) -> tuple[str, Policy]:
-    """The same as a policy, which does not choose among trials.
-
-    Raises:
-        ValueError: no run folder, the run of another problem, or the player of a game.
-    """
-    name, agent = _loaded(run, problem_name, problem)
-    if isinstance(agent, GamePPOAgent):
-        raise ValueError(f"--agent: {run}: expected a run on {problem_name} itself, got one on a game beside it.")
-    policy: Policy = agent.policy()
-    return name, policy
-
-
-def _loaded(run: str, problem_name: str, problem: Problem) -> tuple[str, Agent]:
-    folder = run_folder(run)
-    found = RunConfig.load(folder / "config.toml").problem
-    if found != problem_name:
-        raise ValueError(f"{folder}/config.toml: problem: found {found!r}, expected {problem_name!r}.")
-    torch.set_num_threads(1)
-    agent = load_agent(folder, problem=problem)
-    return f"{agent.config.agent}:{folder.name}", agent

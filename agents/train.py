@@ -101,7 +101,7 @@ def train(
 
 
 def load_agent(run_folder: str | Path, which: str = "best", problem: Problem | None = None) -> Agent:
-    """The agent of a run with the weights of a checkpoint: `best` (else last), `last`, or its name.
+    """The agent of a run, to act, with the weights of a checkpoint: `best` (else last), `last`, or its name.
 
     `problem` may differ from the run's where the weights fit. Raises CheckpointError.
     """
@@ -109,7 +109,7 @@ def load_agent(run_folder: str | Path, which: str = "best", problem: Problem | N
     config = RunConfig.load(folder / "config.toml")
     checkpoint = find_checkpoint(folder, which)
     with undisturbed():
-        agent = _build(config, problem or config.make_problem(), Logger(None, []))
+        agent = _build(config.for_acting(), problem or config.make_problem(), Logger(None, []))
     weights = read_checkpoint(checkpoint, "weights")
     check_shapes(checkpoint, weights, agent.weights())
     agent.load_weights(weights)

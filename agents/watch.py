@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 
 from allocenv.agents.config import RunConfig, read_problem
-from allocenv.agents.solvers import learnt_solver
+from allocenv.agents.trained import learnt_solver
 from allocenv.core.arrays import IntArray
 from allocenv.core.batch import Batch
 from allocenv.core.clock import counted
 from allocenv.core.files import write_atomically
 from allocenv.core.problem import Instance, Problem
-from allocenv.wrappers.rendering import pixels
+from allocenv.core.rendering import pixels
 
 HOLD = 2.0  # seconds that the last picture stays
 SUFFIXES = (".gif",)

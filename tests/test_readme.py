@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from allocenv.agents.evaluation import marks_of
-from allocenv.evaluate.results import read_results
+from allocenv.core.results import read_results
 from allocenv.evaluate.table import markdown_table
 
 ROOT = Path(__file__).parents[1]
@@ -23,10 +23,6 @@ MARKS = re.findall(r"<!-- (\S+):start -->", README)
 
 def between(mark):
     return README.partition(f"<!-- {mark}:start -->\n")[2].partition(f"<!-- {mark}:end -->")[0]
-
-
-def document(mark):
-    return json.loads((ELSEWHERE.get(mark, STORED / mark) / "results.json").read_text())
 
 
 def first_figures(mark):
@@ -51,33 +47,29 @@ def test_tables_of_instance_sets_are_what_their_results_give():
         assert between(mark) == markdown_table(read_results(STORED / mark))
 
 
-@pytest.mark.parametrize("mark", [mark for mark in MARKS if not mark.endswith("-instances")])
-def test_the_command_below_a_table_made_its_results(mark):
-    assert f"`{document(mark)['command']}`" in between(mark)
+# Mark -> what the first figure of a row is, of a stored row.
+FIRST = {
+    "storage": lambda row: row.objective,
+    "task": lambda row: -row.objective,
+    "budget": lambda row: 100 * row.figures["gap"],
+}
 
 
-def test_the_latencies_are_the_means_of_the_stored_runs():
-    runs = document("storage")["runs"]
-    figures = first_figures("storage")
-    assert set(figures) == {run["policy"] for run in runs}
+@pytest.mark.parametrize("mark", FIRST)
+def test_the_first_figures_are_the_means_of_the_stored_rows(mark):
+    results = read_results(STORED / mark)
+    assert f"`{results.command}`" in between(mark)
+    figures = first_figures(mark)
+    assert set(figures) == set(results.contenders)
     for name, text in figures.items():
-        assert told(np.mean([run["mean"] for run in runs if run["policy"] == name]), text), name
-
-
-def test_the_net_values_are_those_of_the_stored_missions():
-    rows = {row["opponent"]: np.mean(row["figures"]) for row in document("task")["rows"]}
-    assert {name for name, text in first_figures("task").items() if told(rows[name], text)} == set(rows)
-
-
-def test_the_gaps_closed_are_those_of_the_stored_replays():
-    rules = {name: 100 * rule["gap"]["mean"] for name, rule in document("budget")["rules"].items()}
-    figures = first_figures("budget")
-    assert {name for name, text in figures.items() if told(rules[name], text)} == set(figures)
+        assert told(np.mean([FIRST[mark](row) for row in results.rows if row.contender == name]), text), name
 
 
 def test_the_tiny_models_leads_are_those_of_the_stored_runs():
+    stored = json.loads((ELSEWHERE["tiny_grpo"] / "results.json").read_text())
+    assert f"`{stored['command']}`" in between("tiny_grpo")
     lines = [line.split("|")[1:-1] for line in between("tiny_grpo").splitlines() if line[:1] == "|"][2:]
-    runs = [both[name] for both in document("tiny_grpo")["after_steps"].values() for name in ("posterior", "uniform")]
+    runs = [both[name] for both in stored["after_steps"].values() for name in ("posterior", "uniform")]
     for line, run in zip(lines, runs, strict=True):
         assert told(np.mean(run["pool"]), line[3].split()[0])
         assert told(np.mean(run["fewer"]), line[5].split()[0])

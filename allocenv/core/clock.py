@@ -12,7 +12,6 @@ from contextvars import ContextVar
 from typing import Any
 
 GLANCE = 1e-4  # seconds that a look stands for where nothing else is said
-NODES_A_SECOND = 200.0  # of HiGHS's branch and bound
 MODEL_SECONDS = 3_600.0  # of wall time, after which even counted work ends
 
 _counted: ContextVar[list[float] | None] = ContextVar("counted", default=None)
@@ -52,16 +51,3 @@ def run_model(solver: Any, model: Any, seconds: float) -> Any:
     status = solver.solve(model)
     perf_counter(float(solver.response_proto.deterministic_time))
     return status
-
-
-def milp_limit(seconds: float) -> dict[str, float]:
-    """The options of `scipy.optimize.milp` that end it after so many seconds; counted, after so many nodes."""
-    seconds = max(seconds, 0.01)
-    if is_counted():
-        return {"node_limit": max(1, round(NODES_A_SECOND * seconds)), "time_limit": MODEL_SECONDS}
-    return {"time_limit": seconds}
-
-
-def milp_done(nodes: int | None) -> None:
-    """Count what a `milp` with `milp_limit` took."""
-    perf_counter((nodes or 0) / NODES_A_SECOND + GLANCE)

@@ -7,7 +7,7 @@ what it really took is measured.
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -22,30 +22,8 @@ from allocenv.core.policy import Policy
 from allocenv.core.pool import Pool, Task, local_pool
 from allocenv.core.problem import Instance, Problem
 from allocenv.core.replay import replay
+from allocenv.core.results import Row
 from allocenv.core.solver import Solution, Solver, never
-
-
-@dataclass(frozen=True)
-class Row:
-    """One contender on one instance."""
-
-    contender: str
-    instance: str
-    start: float  # objective before any action
-    objective: float  # after the plan, as the environment computes it
-    bound: float  # proven by this contender; -inf: none
-    decisions: int
-    legal: bool  # the environment accepted every action
-    wall: float  # seconds
-    cpu: float  # seconds, all threads
-    seed: int = 0
-    limit: float = np.inf  # seconds of the counted clock that it was given
-    peak_mb: float = np.nan  # memory that it needed beyond what was in use before, 10**6 bytes
-    figures: Mapping[str, float] = field(default_factory=dict)  # the problem's metrics at the end
-
-    def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
-
 
 Contender = Callable[[Problem, Instance, np.random.Generator], Solution]
 
@@ -215,8 +193,3 @@ def judge(
         peak_mb=memory.mb,
         figures=checked.metrics,
     )
-
-
-def contenders_of(rows: Sequence[Row]) -> list[str]:
-    """Their names, in order of appearance."""
-    return list(dict.fromkeys(row.contender for row in rows))

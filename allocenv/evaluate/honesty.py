@@ -14,9 +14,9 @@ from allocenv.core.batch import Batch
 from allocenv.core.clock import counted
 from allocenv.core.fingerprint import fingerprint
 from allocenv.core.problem import Instance, Observation, Problem
+from allocenv.core.results import ORACLE
 from allocenv.evaluate.contest import Contender
 
-ORACLE = "oracle_"  # names of those that may know the future begin with it
 READS_THE_FUTURE = "READS THE FUTURE"
 DOES_NOT_REPEAT = "DOES NOT REPEAT"  # so that nobody can tell whether it does
 TRAINED_ON_THESE = "TRAINED ON THESE INSTANCES"

@@ -9,8 +9,8 @@ from allocenv.core.batch import Batch
 from allocenv.core.clock import counted
 from allocenv.core.files import write_atomically
 from allocenv.core.problem import Instance, Problem
+from allocenv.core.results import PICTURE
 from allocenv.evaluate.contest import Contender
-from allocenv.evaluate.results import PICTURE
 
 DPI = 100
 

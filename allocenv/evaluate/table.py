@@ -8,8 +8,8 @@ from rich.table import Table
 
 from allocenv.core.arrays import Array
 from allocenv.core.provenance import machine
-from allocenv.evaluate.results import Results
-from allocenv.evaluate.statistics import Interval, improvement, iqm_interval, mean_interval
+from allocenv.core.results import Results
+from allocenv.core.statistics import Interval, improvement, iqm_interval, mean_interval
 
 HEADERS = (
     "contender", "kind", "objective (95 %)", "gap to best", "IQM of gaps (95 %)", "against {}", "better than it",
@@ -79,14 +79,20 @@ def reference_of(results: Results, wanted: str | None = None) -> str:
 def lines(results: Results, reference: str | None = None) -> list[Line]:
     """Summaries in order of the mean objective, best first."""
     results = results.final()
-    theirs = by_instance(results, reference_of(results, reference)).mean(axis=1)
+    theirs = _units(by_instance(results, reference_of(results, reference)))
     found = [_line(results, name, theirs) for name in results.contenders]
     return sorted(found, key=lambda line: line.objective.mean)
 
 
+def _units(values: Array) -> Array:
+    """What intervals are over, of values [instances, seeds]: instances, or of a single one its seeds."""
+    units: Array = values.mean(axis=1) if len(values) > 1 else values[0]
+    return units
+
+
 def _line(results: Results, name: str, theirs: Array) -> Line:
     rows = [row for row in results.rows if row.contender == name]
-    ours, above = by_instance(results, name).mean(axis=1), gaps(results, name)
+    ours, above = _units(by_instance(results, name)), gaps(results, name)
     return Line(
         contender=name,
         kind=results.kinds.get(name, "rule"),
@@ -140,7 +146,9 @@ def cells(line: Line, results: Results) -> tuple[str, ...]:
 def title_of(results: Results) -> str:
     """Problem, instances and seeds in one line."""
     seeds = f", {len(results.seeds)} seeds" if len(results.seeds) > 1 else ""
-    return f"{results.problem}, {results.instances}: {len(results.labels)} instances{seeds}; {results.objective}"
+    n = len(results.labels)
+    counted = f"{n} instance{'s' if n > 1 else ''}{seeds}"
+    return f"{results.problem}, {results.instances}: {counted}; {results.objective}"
 
 
 def terminal_table(results: Results, reference: str | None = None) -> Table:
@@ -162,8 +170,11 @@ def markdown_table(results: Results, reference: str | None = None) -> str:
     text = "\n".join(f"| {' | '.join(row)} |" for row in body)
     seeds = f" with {len(results.seeds)} seeds" if len(results.seeds) > 1 else ""
     measured = results.provenance.get("machine") or machine()
+    n = len(results.labels)
+    limits = any(np.isfinite(row.limit) for row in results.rows)
     note = (
-        f"`{results.command}`; {len(results.labels)} instances{seeds}, 95 % bootstrap intervals over instances; "
-        f"limits are those of the counted clock, wall and CPU time are measured; {measured}."
+        f"`{results.command}`; {n} instance{'s' if n > 1 else ''}{seeds}, 95 % bootstrap intervals over "
+        f"{'instances' if n > 1 else 'seeds'}; {'limits are those of the counted clock, ' if limits else ''}"
+        f"wall and CPU time are measured; {measured}."
     )
     return f"{text}\n\n{note}\n"

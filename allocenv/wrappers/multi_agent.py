@@ -9,7 +9,7 @@ from pettingzoo import ParallelEnv
 from allocenv.core.arrays import Array
 from allocenv.core.batch import Batch
 from allocenv.core.problem import Observation, Problem
-from allocenv.wrappers.rendering import RENDER_FPS, RENDER_MODES, expect_render_mode, render_row
+from allocenv.core.rendering import HUMAN, RENDER_FPS, RENDER_MODES, expect_render_mode, render_row
 from allocenv.wrappers.spaces import as_problem, observation_space
 
 Observed = dict[str, Array]
@@ -38,7 +38,7 @@ class MultiAgentEnv(ParallelEnv):  # type: ignore[misc]
     metadata = {"render_modes": RENDER_MODES, "render_fps": RENDER_FPS, "name": "allocenv"}  # noqa: RUF012
 
     def __init__(self, problem: str | Problem, render_mode: str | None = None, **params: Any) -> None:
-        expect_render_mode(render_mode)
+        expect_render_mode(render_mode, RENDER_MODES)
         self.problem = as_problem(problem, params)
         self.slots: dict[str, list[int]] = {
             agent: list(slots) for agent, slots in getattr(self.problem, "agents", {}).items()
@@ -79,6 +79,8 @@ class MultiAgentEnv(ParallelEnv):  # type: ignore[misc]
         else:
             self.batch.reset()
         self.agents = list(self.possible_agents)
+        if self.render_mode == HUMAN:
+            self.render()
         return self._seen(), self._infos(dict.fromkeys(self.agents, False))
 
     def step(
@@ -95,6 +97,8 @@ class MultiAgentEnv(ParallelEnv):  # type: ignore[misc]
             illegal[agent] = bool(done.illegal[0])
             terminated, truncated = bool(done.terminated[0]), bool(done.truncated[0])
         seen, infos = self._seen(), self._infos(illegal)
+        if self.render_mode == HUMAN:
+            self.render()
         if terminated or truncated:
             self.agents = []
         return (
@@ -112,7 +116,7 @@ class MultiAgentEnv(ParallelEnv):  # type: ignore[misc]
         return mask
 
     def render(self) -> Any:
-        """The instance as it stands: text (`ansi`) or an array uint8 [height, width, 3] (`rgb_array`)."""
+        """As `AllocEnv.render`."""
         return render_row(self.batch, 0, self.render_mode)
 
     def close(self) -> None:

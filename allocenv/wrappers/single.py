@@ -9,7 +9,7 @@ from gymnasium import spaces
 from allocenv.core.arrays import Array, BoolArray
 from allocenv.core.batch import Batch
 from allocenv.core.problem import Instance, Observation, Outcome, Problem
-from allocenv.wrappers.rendering import RENDER_FPS, RENDER_MODES, expect_render_mode, render_row
+from allocenv.core.rendering import HUMAN, RENDER_FPS, RENDER_MODES, expect_render_mode, render_row
 from allocenv.wrappers.spaces import action_masks, action_space, as_dict, as_pairs, as_problem, observation_space
 
 Observed = dict[str, Array]
@@ -36,7 +36,7 @@ class AllocEnv(gymnasium.Env[Observed, Any]):
     action_space: spaces.Space[Any]
 
     def __init__(self, problem: str | Problem, render_mode: str | None = None, **params: Any) -> None:
-        expect_render_mode(render_mode)
+        expect_render_mode(render_mode, RENDER_MODES)
         self.problem = as_problem(problem, params)
         self.batch = Batch(self.problem, 1)
         self.render_mode = render_mode
@@ -56,12 +56,16 @@ class AllocEnv(gymnasium.Env[Observed, Any]):
             self._seeded = True
         self._begin(instance)
         seen = self._observe()
+        if self.render_mode == HUMAN:
+            self.render()
         return seen, self._info(seen, illegal=False)
 
     def step(self, action: Any) -> tuple[Observed, float, bool, bool, Info]:
         done = self._carry_out(action)
         seen = self._observe()
         info = self._info(seen, illegal=done.illegal.item(0))
+        if self.render_mode == HUMAN:
+            self.render()
         return seen, done.rewards.item(0), done.terminated.item(0), done.truncated.item(0), info
 
     def placement_mask(self, slot: int) -> Array:
@@ -78,7 +82,9 @@ class AllocEnv(gymnasium.Env[Observed, Any]):
         return mask
 
     def render(self) -> Any:
-        """The instance as it stands: text (`ansi`) or an array uint8 [height, width, 3] (`rgb_array`)."""
+        """The instance as it stands: text (`ansi`), an array uint8 [height, width, 3] (`rgb_array`), or None:
+        it was printed (`human`, which every step does by itself), or no mode was chosen.
+        """
         return render_row(self.batch, 0, self.render_mode)
 
     def close(self) -> None:

@@ -12,7 +12,7 @@ from gymnasium.vector.utils import batch_space
 from allocenv.core.arrays import Array, BoolArray, IntArray
 from allocenv.core.batch import Batch
 from allocenv.core.problem import Observation, Problem
-from allocenv.wrappers.rendering import RENDER_FPS, RENDER_MODES, expect_render_mode, render_row
+from allocenv.core.rendering import BATCH_MODES, RENDER_FPS, expect_render_mode, render_row
 from allocenv.wrappers.spaces import action_masks, action_space, as_dict, as_pairs, as_problem, observation_space, row
 
 Observed = dict[str, Array]
@@ -45,14 +45,14 @@ class AllocVectorEnv(VectorEnv[Observed, Any, Array]):
         **params: Any,
     ) -> None:
         super().__init__()
-        expect_render_mode(render_mode)
+        expect_render_mode(render_mode, BATCH_MODES)
         self.problem = as_problem(problem, params)
         self.batch = Batch(self.problem, num_envs, threads=threads)
         self.num_envs = num_envs
         self.autoreset_mode = AutoresetMode(autoreset_mode)
         self.render_mode = render_mode
         self.metadata = {
-            "render_modes": RENDER_MODES,
+            "render_modes": BATCH_MODES,
             "render_fps": RENDER_FPS,
             "autoreset_mode": self.autoreset_mode,
         }

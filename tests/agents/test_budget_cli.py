@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from allocenv import Allocator
+from allocenv.core.results import read_results
 
 MARKED = "before\n<!-- budget:start -->\nold\n<!-- budget:end -->\nafter\n"
 RATES = np.array([0.0, 0.0, 0.1, 0.3, 0.5, 0.8, 1.0, 1.0])
@@ -100,18 +101,20 @@ def test_an_evaluation_writes_what_it_shows(cli, tmp_path, run):
     )  # fmt: skip
     assert (status, err) == (0, "")
     assert "run.csv, all: 40 prompts, 4 passes after 2 of equal groups; 8 rollouts a prompt; 2 seeds" in out
-    files = sorted(path.name for path in (tmp_path / "figures").iterdir())
-    assert files == ["results.csv", "results.json", "rollouts_by_rate.png", "rollouts_over_time.png"]
-    found = json.loads((tmp_path / "figures" / "results.json").read_text())
-    assert set(found["rules"]) == {"uniform", "oracle_exact", "posterior", "knapsack_rl"}
-    course = found["rules"]["posterior"]["course"]
+    found = read_results(tmp_path / "figures")
+    assert {*found.pictures, "rows.csv"} <= {path.name for path in (tmp_path / "figures").iterdir()}
+    assert set(found.contenders) == {"uniform", "oracle_exact", "posterior", "knapsack_rl"}
+    course = found.details["courses"]["posterior"]
     assert sum(course["rollouts"]) == 40 * 4 * 8
     assert [visit[0] for visit in course["by_visit"]] == [0, 0, 320, 320, 320, 320]
-    assert found["rules"]["uniform"]["course"]["rollouts"] == [8 * n for n in course["prompts"]]
-    with open(tmp_path / "figures" / "results.csv", newline="") as file:
+    assert found.details["courses"]["uniform"]["rollouts"] == [8 * n for n in course["prompts"]]
+    with open(tmp_path / "figures" / "rows.csv", newline="") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 4 * 2
-    assert float(rows[0]["value"]) == found["rules"][rows[0]["rule"]]["value"]["seeds"][0]
+    assert [float(row["figure_value"]) for row in rows] == [-row.objective for row in found.rows]
+    status, out, err = cli("compare", "figures", "--html", "page.html")
+    assert (status, err) == (0, "")
+    assert "Where the rollouts went by success rate" in (tmp_path / "page.html").read_text()
     readme = (tmp_path / "README.md").read_text()
     assert readme.startswith("before\n<!-- budget:start -->\n| rule |")
     assert readme.endswith("<!-- budget:end -->\nafter\n")

@@ -12,7 +12,7 @@ import pytest
 import typer
 
 from allocenv.agents.cli import app
-from allocenv.evaluate.results import read_results
+from allocenv.core.results import read_results
 from allocenv.problems.vm.check_plan import check_plan
 from allocenv.problems.vm.formats import read_cluster
 from allocenv.problems.vm.plan_file import read_plan
@@ -177,9 +177,9 @@ def test_evaluate_compares_and_writes_what_it_shows(cli, tmp_path):
     arguments = ("evaluate", "vm", "--instances", "default", "--limit", "1", "--against", "greedy", "--out", "figures")
     status, out, _ = cli(*arguments)
     assert status == 0
-    assert "vm, default: 1 instances; fragment rate, lower is better" in out
+    assert "vm, default-v1: 1 instance; fragment rate, lower is better" in out
     table = (tmp_path / "figures" / "table.md").read_text()
-    assert f"`allocenv {' '.join(arguments)}`; 1 instances" in table
+    assert f"`allocenv {' '.join(arguments)}`; 1 instance, 95 %" in table
     with open(tmp_path / "figures" / "rows.csv", newline="") as file:
         (row,) = csv.DictReader(file)
     assert row["contender"] == "greedy"
@@ -218,7 +218,7 @@ def test_options_of_the_comparison_on_instances_mean_that_one_in_every_problem(c
     for problem in ("storage", "budget"):
         status, out, _ = cli("evaluate", problem, "--against", "random", "--limit", 1)
         assert status == 0
-        assert f"{problem}, default: 1 instances" in out
+        assert f"{problem}, default-v1: 1 instance" in out
 
 
 def test_watch_draws_an_episode(cli, fails, tmp_path):

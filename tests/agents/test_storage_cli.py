@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from fio_output import fio_json
 
+from allocenv.core.results import read_results
 from allocenv.problems.storage.devices import Device
 from allocenv.problems.storage.formats import read_trace, write_trace
 from allocenv.problems.storage.trace import PAGE_BYTES, Trace
@@ -37,18 +38,29 @@ def test_an_evaluation_names_its_rules_and_writes_what_it_shows(cli, trace, tmp_
     out = evaluated(cli, trace, "--seeds", 2)
     assert "t: 200 requests (the second half); H 10 %, M; moves charged; closed loop; 2 seeds" in out
     assert "a request that causes moves waits for them" in out
-    assert sorted(p.name for p in (tmp_path / "figures").iterdir()) == ["latency.png", "results.csv", "results.json"]
-    found = json.loads((tmp_path / "figures" / "results.json").read_text())
-    assert (found["accounting"], found["devices"], found["capacity_pages"]) == ("charged", ["H", "M"], [1, 10])
-    assert [(run["policy"], run["seed"]) for run in found["runs"]] == [
+    assert {"latency.png", "rows.csv", "results.json"} <= {path.name for path in (tmp_path / "figures").iterdir()}
+    found = read_results(tmp_path / "figures")
+    told = found.details
+    assert (told["accounting"], told["devices"], told["capacity_pages"]) == ("charged", ["H", "M"], [1, 10])
+    assert [(row.contender, row.seed) for row in found.rows] == [
         (name, seed) for name in ("slow_only", "lru", "lru_p05") for seed in (0, 1)
     ]
-    slow = next(run for run in found["runs"] if run["policy"] == "slow_only")
-    assert (slow["mean"], slow["p99"], slow["promoted"]) == (37, 37, 0)  # M takes 37 us, whatever is asked for
-    assert slow["normalised"] == 3.7
-    with open(tmp_path / "figures" / "results.csv", newline="") as file:
+    slow = found.rows[0]
+    assert slow.objective == 37  # M takes 37 us, whatever is asked for
+    assert (slow.figures["p99"], slow.figures["promoted"], slow.figures["normalised"]) == (37, 0, 3.7)
+    with open(tmp_path / "figures" / "rows.csv", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert [float(row["mean"]) for row in rows] == [run["mean"] for run in found["runs"]]
+    assert [float(row["figure_mean"]) for row in rows] == [row.objective for row in found.rows]
+
+
+def test_evaluations_of_traces_can_be_compared_on_a_page(cli, trace, tmp_path):
+    evaluated(cli, trace, "--seeds", 2)
+    status, out, err = cli("compare", "figures", "--html", "page.html")
+    assert (status, err) == (0, "")
+    assert "storage, t, second-half, H 10 %, M, moves charged: 1 instance, 2 seeds; mean latency" in out
+    page = (tmp_path / "page.html").read_text()
+    assert "Latency over the trace: t: 200 requests" in page
+    assert "data:image/png;base64," in page
 
 
 def test_a_size_curve_has_a_point_for_each_policy_and_size(cli, trace, tmp_path):

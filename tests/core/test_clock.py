@@ -7,7 +7,7 @@ from contextvars import copy_context
 import numpy as np
 import pytest
 
-from allocenv.core.clock import GLANCE, counted, is_counted, milp_limit, perf_counter
+from allocenv.core.clock import GLANCE, counted, is_counted, perf_counter
 from allocenv.planner import as_solver
 from allocenv.problems.vm.problem import VM
 
@@ -44,12 +44,6 @@ def test_other_threads_keep_the_machines_clock_unless_they_copy_the_context():
     thread.start()
     thread.join()
     assert seen == [False, False, True]
-
-
-def test_branch_and_bound_is_limited_by_nodes_where_work_counts():
-    assert milp_limit(2.0) == {"time_limit": 2.0}
-    with counted():
-        assert milp_limit(2.0)["node_limit"] == 400
 
 
 @pytest.mark.parametrize("name", ["annealing", "exact", "beam", "pop", "filter_score", "vector_packing", "planner"])

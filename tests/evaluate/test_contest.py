@@ -11,8 +11,9 @@ from allocenv.core.clock import perf_counter
 from allocenv.core.kept import Kept
 from allocenv.core.pool import local_pool
 from allocenv.core.provenance import machine
+from allocenv.core.results import contenders_of
 from allocenv.core.solver import Solution
-from allocenv.evaluate.contest import Contest, Entrant, PolicySolver, acting, contenders_of, contest, judge, within
+from allocenv.evaluate.contest import Contest, Entrant, PolicySolver, acting, contest, judge, within
 from allocenv.heuristics import first_fit, random_legal
 
 ROOMS = [("one", np.array([1, 0])), ("three", np.array([2, 1]))]

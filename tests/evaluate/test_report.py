@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 from browser import browse
 
-from allocenv.evaluate.contest import Row
+from allocenv.core.results import PICTURE, Results, Row
 from allocenv.evaluate.report.page import Chapter, Curve, page
-from allocenv.evaluate.results import PICTURE, Results
 
 CONTENDERS = {
     "annealing": "search", "exact": "exact", "planner": "planner", "two_stage": "agent", "greedy": "rule",
@@ -31,7 +30,7 @@ def made_up(problem, seed):
     told = {"command": f"allocenv evaluate {problem}", "machine": "2 x something", "seed": 0}
     return Results(
         problem, "default", "an objective, lower is better", rows, CONTENDERS, {"peek": "READS THE FUTURE"},
-        {f"i{i}": f"{i:016x}" for i in range(12)}, {}, told,
+        {f"i{i}": f"{i:016x}" for i in range(12)}, {}, told, {PICTURE: "The instance i0 under the best plan."},
     )  # fmt: skip
 
 

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from allocenv.evaluate.contest import Row
-from allocenv.evaluate.results import Results
+from allocenv.core.results import Results, Row
 from allocenv.evaluate.table import README, lines, markdown_table, reference_of, terminal_table
 
 

@@ -113,8 +113,17 @@ def test_render_modes_are_text_and_pixels_and_nothing_else():
     env.reset(seed=0)
     assert env.render().shape == (20, 20, 3)
     assert begin().render() is None
-    with pytest.raises(ValueError, match="one of ansi, rgb_array, got 'human'"):
-        AllocEnv(Toy(), render_mode="human")
+    with pytest.raises(ValueError, match="one of ansi, rgb_array, human, got 'svg'"):
+        AllocEnv(Toy(), render_mode="svg")
+
+
+def test_for_humans_every_step_is_printed(capsys):
+    env = AllocEnv(Toy(), render_mode="human")
+    env.reset(seed=0)
+    assert capsys.readouterr().out == "\n[-1, -1, -1]\n"
+    env.step(env.action_space.sample())
+    assert capsys.readouterr().out.startswith("\n[")
+    assert env.render() is None
 
 
 def test_parameters_beside_a_problem_are_refused():

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from allocenv.evaluate.results import Results
-from allocenv.evaluate.statistics import profile
+from allocenv.core.results import Results
+from allocenv.core.statistics import profile
 from allocenv.evaluate.table import Line, gaps
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#8c8c8c", "#7a5fb5")

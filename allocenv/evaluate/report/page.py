@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 
+from allocenv.core.results import Results
 from allocenv.evaluate.contest import KINDS
 from allocenv.evaluate.report.charts import by_instance_chart, learning_curve, profiles, quality_over_time
-from allocenv.evaluate.results import PICTURE, Results
 from allocenv.evaluate.table import Line, cells, headers, lines, reference_of, title_of
 
 _HERE = Path(__file__).parent
@@ -126,7 +126,7 @@ def _chapter(chapter: Chapter, at: str, title: str, reference: str | None) -> st
     return (
         f'<section aria-labelledby="{at}"><h2 id="{at}">{escape(title)}</h2>'
         f"<p>{escape(title_of(results))}.</p>{warned}{table}"
-        f'<div class="charts">{"".join(charts)}{_picture(chapter)}</div>{_provenance(results)}</section>'
+        f'<div class="charts">{"".join(charts)}{_pictures(chapter)}</div>{_provenance(results)}</section>'
     )
 
 
@@ -168,15 +168,14 @@ def _figure(svg: str, caption: str) -> str:
     return f"<figure>{svg}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
-def _picture(chapter: Chapter) -> str:
-    """The first instance under the best plan, where it was drawn."""
-    file = chapter.folder / PICTURE
-    if not file.is_file():
-        return ""
-    data, label = base64.b64encode(file.read_bytes()).decode(), escape(chapter.results.labels[0])
-    return (
-        f'<figure><img alt="The instance {label} under the best plan found" src="data:image/png;base64,{data}">'
-        f"<figcaption>The instance {label} under the best plan found.</figcaption></figure>"
+def _pictures(chapter: Chapter) -> str:
+    """Those that were drawn and still lie there."""
+    shown = [(chapter.folder / name, escape(caption)) for name, caption in chapter.results.pictures.items()]
+    return "".join(
+        f'<figure><img alt="{caption}" src="data:image/png;base64,{base64.b64encode(file.read_bytes()).decode()}">'
+        f"<figcaption>{caption}</figcaption></figure>"
+        for file, caption in shown
+        if file.is_file()
     )
 
 

@@ -55,7 +55,7 @@ def evaluate_command(
         ),
     ] = None,
     learners: Annotated[int, typer.Option(min=2, max=4096, help="Simulated learners, for --agent.")] = 64,
-    out: Annotated[Path, typer.Option(help="Folder for results.csv, results.json and the plots.")] = Path("out/budget"),
+    out: Annotated[Path, typer.Option(help="Folder for results.json, rows.csv and the plots.")] = Path("out/budget"),
     readme: Annotated[
         Path | None, typer.Option(help="Write the table between this file's <!-- budget:start/end --> marks.")
     ] = None,

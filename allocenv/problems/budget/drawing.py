@@ -1,4 +1,4 @@
-"""What does a batch of prompts look like: rollouts and outcomes so far; as text, as a matplotlib figure."""
+"""What do prompts, tasks or questions look like: rollouts and outcomes so far; as text, as a matplotlib figure."""
 
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -23,6 +23,9 @@ class View(NamedTuple):
     believed: Array  # [M]  mean of the beliefs before the batch
     rollouts: IntArray  # [M]
     correct: IntArray  # [M]
+    what: str = "prompt"  # one of the M
+    good: str = "correct"  # what `correct` counts
+    rest: str = "wrong"
 
 
 def view_of_row(e: State, b: int) -> View:
@@ -39,29 +42,29 @@ def view_of_row(e: State, b: int) -> View:
 
 
 def render_text(view: View) -> str:
-    """A line for each of the first prompts: + a correct rollout, - a wrong one."""
+    """A line for each of the first: + a correct rollout, - a wrong one."""
     lines = [view.title]
     for i, p, n, k in zip(view.prompt, view.believed, view.rollouts, view.correct, strict=True):
         if len(lines) > SHOWN:
             lines.append(f"... and {len(view.prompt) - SHOWN} more")
             break
-        lines.append(f"prompt {i:5}  believed {p:.2f}  {('+' * k + '-' * (n - k))[:WIDE]}")
+        lines.append(f"{view.what} {i:5}  believed {p:.2f}  {('+' * k + '-' * (n - k))[:WIDE]}")
     return "\n".join(lines)
 
 
 def render_figure(view: View) -> "Figure":
-    """Rollouts of each prompt over what was believed of it."""
+    """Rollouts of each over what was believed of it."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 3.6), dpi=110, layout="constrained")
     axes = figure.subplots()
     order = np.argsort(view.believed, kind="stable")
     x, k, n = np.arange(len(order)), view.correct[order], view.rollouts[order]
-    axes.bar(x, k, color=BLUE, label="correct")
-    axes.bar(x, n - k, bottom=k, color=ORANGE, label="wrong")
+    axes.bar(x, k, color=BLUE, label=view.good)
+    axes.bar(x, n - k, bottom=k, color=ORANGE, label=view.rest)
     axes.set_ylim(0, max(8, n.max() + 1))
-    axes.set_xlabel("prompts of the batch, by believed success rate")
-    axes.set_ylabel("rollouts so far")
+    axes.set_xlabel(f"{view.what}s at hand, by what is believed of them")
+    axes.set_ylabel("so far")
     axes.legend(loc="upper right", fontsize=8)
     axes.set_title(view.title, fontsize=10)
     return figure

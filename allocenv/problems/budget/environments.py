@@ -11,6 +11,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 
 from allocenv.core.arrays import Array, BoolArray
+from allocenv.core.rendering import BATCH_MODES, HUMAN, RENDER_FPS, RENDER_MODES, expect_render_mode, rendered
+from allocenv.problems.budget.drawing import render_figure, render_text
 from allocenv.problems.budget.games.game import Game
 from allocenv.problems.budget.games.samples import Sampling
 from allocenv.problems.budget.games.samples import Setting as SamplingSetting
@@ -27,6 +29,10 @@ GAMES: dict[str, Callable[..., Game]] = {
 }
 
 
+def _drawn(game: Game, b: int, mode: str | None) -> Any:
+    return rendered(mode, lambda: render_text(game.view(b)), lambda: render_figure(game.view(b)))
+
+
 class GameEnv(gymnasium.Env[Any, Any]):
     """One row of a game. `reset(seed=s)` begins what row 0 of a vector environment seeded s begins.
 
@@ -34,15 +40,14 @@ class GameEnv(gymnasium.Env[Any, Any]):
     An illegal action does nothing and is penalised.
     """
 
-    metadata = {"render_modes": []}  # noqa: RUF012
+    metadata = {"render_modes": RENDER_MODES, "render_fps": RENDER_FPS}  # noqa: RUF012
 
-    def __init__(self, game: str, render_mode: None = None, **params: Any) -> None:
-        if render_mode is not None:
-            raise ValueError(f"Expected no render mode, got {render_mode!r}.")
+    def __init__(self, game: str, render_mode: str | None = None, **params: Any) -> None:
+        expect_render_mode(render_mode, RENDER_MODES)
         self.game = GAMES[game](1, **params)
         self.observation_space = self.game.observation_space
         self.action_space = self.game.action_space
-        self.render_mode = None
+        self.render_mode = render_mode
         self._rng = np.random.default_rng()
         self._seeded = False
         self._all = np.ones(1, np.bool_)
@@ -55,10 +60,14 @@ class GameEnv(gymnasium.Env[Any, Any]):
             self._rng = np.random.default_rng([self.np_random_seed or 0, 0])
             self._seeded = True
         self.game.begin(0, self._rng)
+        if self.render_mode == HUMAN:
+            self.render()
         return self._observe(), self._info()
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         rewards, terminated, truncated = self.game.act(np.asarray(action)[None], self._all)
+        if self.render_mode == HUMAN:
+            self.render()
         return self._observe(), float(rewards[0]), bool(terminated[0]), bool(truncated[0]), self._info()
 
     def action_masks(self) -> BoolArray:
@@ -68,6 +77,10 @@ class GameEnv(gymnasium.Env[Any, Any]):
             raise AttributeError("Every action of this environment is legal: it has no masks.")
         legal: BoolArray = masks[0]
         return legal
+
+    def render(self) -> Any:
+        """As `AllocEnv.render`."""
+        return _drawn(self.game, 0, self.render_mode)
 
     def _observe(self) -> Any:
         seen = self.game.observe()
@@ -94,23 +107,26 @@ class GameVectorEnv(VectorEnv[Any, Any, Array]):
         game: str,
         num_envs: int = 1,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
-        render_mode: None = None,
+        render_mode: str | None = None,
         **params: Any,
     ) -> None:
         super().__init__()
         if num_envs < 1:
             raise ValueError(f"Expected at least 1 environment, got {num_envs}.")
-        if render_mode is not None:
-            raise ValueError(f"Expected no render mode, got {render_mode!r}.")
+        expect_render_mode(render_mode, BATCH_MODES)
         self.game = GAMES[game](num_envs, **params)
         self.num_envs = num_envs
         self.autoreset_mode = AutoresetMode(autoreset_mode)
-        self.metadata = {"render_modes": [], "autoreset_mode": self.autoreset_mode}
+        self.metadata = {
+            "render_modes": BATCH_MODES,
+            "render_fps": RENDER_FPS,
+            "autoreset_mode": self.autoreset_mode,
+        }
         self.single_observation_space: spaces.Space[Any] = self.game.observation_space
         self.single_action_space: spaces.Space[Any] = self.game.action_space
         self.observation_space: spaces.Space[Any] = batch_space(self.single_observation_space, num_envs)
         self.action_space: spaces.Space[Any] = batch_space(self.single_action_space, num_envs)
-        self.render_mode = None
+        self.render_mode = render_mode
         self._rngs: list[np.random.Generator] = []
         self._done = np.zeros(num_envs, np.bool_)
 
@@ -142,6 +158,12 @@ class GameVectorEnv(VectorEnv[Any, Any, Array]):
         else:
             self._done = ended
         return self.game.observe(), rewards, terminated, truncated, infos
+
+    def render(self) -> tuple[Any, ...] | None:
+        """One frame a row; None where no mode was chosen."""
+        if self.render_mode is None:
+            return None
+        return tuple(_drawn(self.game, b, self.render_mode) for b in range(self.num_envs))
 
     def action_masks(self) -> BoolArray | None:
         """Which actions are legal now: [B, K]; None: all."""

@@ -1,8 +1,6 @@
-"""How are the figures of rules told? Terminal, README, CSV and JSON, with intervals over seeds."""
+"""How are the figures of rules told? Terminal, README, results, with intervals over seeds."""
 
-import csv
-import io
-import json
+import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -10,6 +8,9 @@ import numpy as np
 from rich.table import Table
 
 from allocenv.core.arrays import Array
+from allocenv.core.fingerprint import fingerprint
+from allocenv.core.provenance import provenance
+from allocenv.core.results import Results, Row, kind_of
 from allocenv.problems.budget.replay import Figures, Setting, interval
 from allocenv.problems.budget.rules import RULES
 
@@ -65,32 +66,36 @@ def markdown_table(case: Case, found: Mapping[str, Figures], command: str) -> st
     return "\n".join(lines) + f"\n\n`{command}`; {case.title}; 95 % intervals over seeds.\n"
 
 
-def results_json(case: Case, found: Mapping[str, Figures], command: str, courses: Mapping[str, Any]) -> str:
-    """Everything: every figure of every seed, and where the rollouts went."""
-    document = {
-        **case._asdict(), "how": case.how._asdict(), "command": command,
-        "rules": {
-            name: {
-                **{figure: {"mean": m, "low": low, "high": high, "seeds": values.tolist()}
-                   for figure, values in found[name]._asdict().items() for m, low, high in (interval(values),)},
-                "course": {field: array.tolist() for field, array in courses[name]._asdict().items()},
-            }
-            for name in ranked(found)
+def results_of(
+    case: Case, found: Mapping[str, Figures], command: str, rates: Array, courses: Mapping[str, Any]
+) -> Results:
+    """Every figure of every seed, as results that `allocenv compare` reads; the run is the one instance."""
+    return Results(
+        problem="budget",
+        instances=f"{case.name}, {case.part}",
+        objective="published value of a prompt's group, negative, lower is better",
+        rows=[_row(case, name, found[name], seed) for name in ranked(found) for seed in range(case.seeds)],
+        kinds={name: kind_of(name, False) for name in found},
+        fingerprints={case.name: fingerprint(rates)},
+        provenance={**provenance(), "command": command},
+        details={
+            "prompts": case.prompts, "visits": case.visits, "setting": case.how._asdict(),
+            "courses": {
+                name: {field: array.tolist() for field, array in course._asdict().items()}
+                for name, course in courses.items()
+            },
         },
-    }  # fmt: skip
-    return json.dumps(document, indent=1) + "\n"
+    )  # fmt: skip
 
 
-def results_csv(case: Case, found: Mapping[str, Figures]) -> str:
-    """One line a run."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, ["part", "rule", "seed", *Figures._fields], lineterminator="\n")
-    writer.writeheader()
-    for name in ranked(found):
-        for seed in range(case.seeds):
-            run = {figure: values[seed] for figure, values in found[name]._asdict().items()}
-            writer.writerow({"part": case.part, "rule": name, "seed": seed, **run})
-    return text.getvalue()
+def _row(case: Case, name: str, f: Figures, seed: int) -> Row:
+    figures = {figure: float(values[seed]) for figure, values in f._asdict().items()}
+    passes = case.visits - case.how.warm_up
+    return Row(
+        contender=name, instance=case.name, start=math.nan, objective=-figures["value"], bound=-math.inf,
+        decisions=passes * case.prompts, legal=figures["spent"] <= 1 + 1e-9, wall=math.nan, cpu=math.nan, seed=seed,
+        figures=figures,
+    )  # fmt: skip
 
 
 def _cells(f: Figures) -> tuple[str, ...]:

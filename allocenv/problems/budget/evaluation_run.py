@@ -2,7 +2,7 @@
 
 import shlex
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from allocenv.core.arrays import Array
 from allocenv.core.console import report_console
 from allocenv.core.files import between_marks, write_atomically
+from allocenv.core.results import write_results
 from allocenv.problems.budget.charts import MOST, figure_by_rate, figure_over_time, png
 from allocenv.problems.budget.data_sources import REAL_RUN
 from allocenv.problems.budget.evaluation import EDGES, Courses, rates_of, rule_names
@@ -21,8 +22,7 @@ from allocenv.problems.budget.evaluation_report import (
     Case,
     markdown_table,
     ranked,
-    results_csv,
-    results_json,
+    results_of,
     terminal_table,
 )
 from allocenv.problems.budget.planning_run import expect_folder
@@ -64,15 +64,15 @@ def run_evaluation(wishes: Wishes, out: Path, readme: Path | None) -> None:
     found = _judged(rates, names, case, courses, console)
     command = shlex.join(["allocenv", *wishes.arguments])
     console.print(terminal_table(case, found))
-    files: dict[str, str | bytes] = {
-        "results.json": results_json(case, found, command, courses.of),
-        "results.csv": results_csv(case, found),
-        "rollouts_by_rate.png": png(_by_rate(case, found, courses)),
-        "rollouts_over_time.png": png(_over_time(case, found, courses)),
+    drawn = {
+        "rollouts_by_rate.png": (_by_rate, "Where the rollouts went by success rate"),
+        "rollouts_over_time.png": (_over_time, "What the rollouts were worth over time"),
     }
-    for name, content in files.items():
-        write_atomically(out / name, content)
-    written = [out / name for name in files]
+    for name, (draw, _) in drawn.items():
+        write_atomically(out / name, png(draw(case, found, courses)))
+    results = results_of(case, found, command, rates, courses.of)
+    results = replace(results, pictures={name: caption for name, (_, caption) in drawn.items()})
+    written = [*write_results(results, out), *(out / name for name in drawn)]
     if readme is not None:
         write_atomically(readme, between_marks(readme, markdown_table(case, found, command), MARKS))
         written.append(readme)

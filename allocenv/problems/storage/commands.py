@@ -58,9 +58,7 @@ def evaluate_command(
     size_curve: Annotated[
         bool, typer.Option("--size-curve", help="Also latency against fast capacity: 1, 2, 5, 10, 20, 50 %.")
     ] = False,
-    out: Annotated[Path, typer.Option(help="Folder for results.json, results.csv and the plots.")] = Path(
-        "out/storage"
-    ),
+    out: Annotated[Path, typer.Option(help="Folder for results.json, rows.csv and the plots.")] = Path("out/storage"),
     format: Format = None,
     limit: Limit = None,
     skip_bad: SkipBad = False,

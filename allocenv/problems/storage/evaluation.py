@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
+from time import process_time
 from typing import NamedTuple
 
 import numpy as np
@@ -30,6 +31,7 @@ class Judged(NamedTuple):
     seed: int
     summary: Summary
     course: Array  # [POINTS]  moving mean of the latency, microseconds
+    cpu: float  # seconds, learning included
 
 
 class Interval(NamedTuple):
@@ -55,7 +57,7 @@ def find_policy(name: str) -> Line:
     """
     if name.endswith(".npz"):
         network = load_network(name)
-        return Line("an exported placement network", lambda _, system, __: Deployed(network, system))
+        return Line("an exported placement network", lambda _, system, __: Deployed(network, system), learnt=True)
     if name not in POLICIES:
         near = get_close_matches(name, POLICIES, n=1, cutoff=0.5)
         hint = f" Did you mean {near[0]!r}?" if near else ""
@@ -95,12 +97,13 @@ def judged(
     """
     if part not in PARTS:
         raise ValueError(f"Expected part among {', '.join(PARTS)}, got {part!r}.")
+    began = process_time()
     policy, run = find_policy(name).make(trace, system, seed), Simulation(trace, system, seed)
     begin = measured_from(trace, part)
     run.run(policy, begin, progress)
     run.measure_from_here()
     run.run(policy, progress=progress)
-    return Judged(name, seed, run.summary(), moving_mean(run.latency[begin:]))
+    return Judged(name, seed, run.summary(), moving_mean(run.latency[begin:]), process_time() - began)
 
 
 def measured_from(trace: Trace, part: str) -> int:

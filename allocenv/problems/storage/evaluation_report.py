@@ -1,8 +1,7 @@
-"""How are the figures of policies told? Terminal, README, CSV and JSON; the rules stand beside them always."""
+"""How are the figures of policies told? Terminal, README, results; the rules stand beside them always."""
 
 import csv
 import io
-import json
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -10,7 +9,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from rich.table import Table
 
-from allocenv.problems.storage.evaluation import Interval, Judged, Sized, by_policy, measured_from, over_seeds
+from allocenv.core.fingerprint import fingerprint
+from allocenv.core.provenance import provenance
+from allocenv.core.results import Results, Row, kind_of
+from allocenv.problems.storage.evaluation import (
+    Interval,
+    Judged,
+    Sized,
+    by_policy,
+    find_policy,
+    measured_from,
+    over_seeds,
+)
 from allocenv.problems.storage.rules import ACCOUNTING_MEANS, System
 from allocenv.problems.storage.simulation import Summary
 from allocenv.problems.storage.trace import Trace
@@ -146,23 +156,27 @@ def markdown_table(case: Case, rows: Sequence[Judged], command: str) -> str:
     return "\n".join(lines) + f"\n\n`{command}`; {case.title} ({means}){plus}.\n"
 
 
-def results_json(case: Case, rows: Sequence[Judged], command: str, source: Mapping[str, Any]) -> str:
-    """Everything: rules, every run with every figure."""
-    document = {
-        **case.described(), "source": dict(source), "command": command,
-        "runs": [{"policy": row.policy, "seed": row.seed, **row.summary._asdict()} for row in rows],
-    }  # fmt: skip
-    return json.dumps(document, indent=1) + "\n"
+def results_of(case: Case, rows: Sequence[Judged], command: str, source: Mapping[str, Any]) -> Results:
+    """Every run with every figure as results that `allocenv compare` reads; the trace is the one instance."""
+    return Results(
+        problem="storage",
+        instances=f"{case.trace.name}, {case.part}, {devices_text(case.system)}, moves {case.system.accounting}",
+        objective="mean latency in microseconds, lower is better",
+        rows=[_row(case, row) for row in rows],
+        kinds={row.policy: kind_of(row.policy, find_policy(row.policy).learnt) for row in rows},
+        fingerprints={case.trace.name: fingerprint(case.trace.requests)},
+        provenance={**provenance(), "command": command},
+        details={**case.described(), "source": dict(source)},
+    )
 
 
-def results_csv(case: Case, rows: Sequence[Judged]) -> str:
-    """One line a run, its rules in it; a column for each device."""
-    names = [d.name for d in case.system.devices]
-    rules = {
-        "trace": case.trace.name, "part": case.part, "devices": "&".join(names), "fast_share": case.system.shares[0],
-        "accounting": case.system.accounting, "loop": case.system.loop,
-    }  # fmt: skip
-    return _csv([{**rules, "policy": r.policy, "seed": r.seed, **_flat(r.summary, len(names))} for r in rows])
+def _row(case: Case, judged: Judged) -> Row:
+    s = judged.summary
+    return Row(
+        contender=judged.policy, instance=case.trace.name, start=math.nan, objective=s.mean, bound=-math.inf,
+        decisions=s.requests, legal=True, wall=s.wall, cpu=judged.cpu, seed=judged.seed,
+        figures=_flat(s, len(case.system.devices)),
+    )  # fmt: skip
 
 
 def sizes_csv(case: Case, curve: Sequence[Sized]) -> str:

@@ -4,7 +4,7 @@ import math
 import shlex
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 
 from allocenv.core.console import report_console
 from allocenv.core.files import between_marks, write_atomically
+from allocenv.core.results import write_results
 from allocenv.problems.storage.charts import MOST, figure_of_sizes, figure_over_time, png
 from allocenv.problems.storage.evaluation import (
     PARTS,
@@ -32,8 +33,7 @@ from allocenv.problems.storage.evaluation_report import (
     Case,
     curves,
     markdown_table,
-    results_csv,
-    results_json,
+    results_of,
     size_table,
     sizes_csv,
     terminal_table,
@@ -167,17 +167,16 @@ def _write(found: Findings, out: Path) -> list[Path]:
     """The files, each whole or not at all."""
     case, read = found.case, found.read
     source = {"format": read.format, "left_out": read.skipped, "first_bad": read.first_bad, "others": read.others}
-    files: dict[str, str | bytes] = {
-        "results.json": results_json(case, found.rows, found.command, source),
-        "results.csv": results_csv(case, found.rows),
-        "latency.png": png(_over_time(found)),
-    }
+    files: dict[str, str | bytes] = {"latency.png": png(_over_time(found))}
+    pictures = {"latency.png": f"Latency over the trace: {case.title}"}
     if found.curve:
         files["size_curve.csv"] = sizes_csv(case, found.curve)
         files["size_curve.png"] = png(_of_sizes(found))
+        pictures["size_curve.png"] = "Mean latency against the share of the pages that the fastest device holds"
     for name, content in files.items():
         write_atomically(out / name, content)
-    return [out / name for name in files]
+    results = replace(results_of(case, found.rows, found.command, source), pictures=pictures)
+    return [*write_results(results, out), *(out / name for name in files)]
 
 
 def _over_time(found: Findings) -> "Figure":

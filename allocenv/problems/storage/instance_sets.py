@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from allocenv.core.instance_sets import bare_name
 from allocenv.problems.storage.instances import Window, second_half_windows
 from allocenv.problems.storage.sources import REAL, TRACES, find_trace
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
 MADE_UP = ("prxy_1", "rsrch_0", "hm_1", "usr_0")  # much and little written, small and large requests
 WINDOWS = 5  # of each trace
 JUDGE_SEED, VALIDATION_SEED = 500_000, 500_001  # of the generator; trainings use 0
+VERSION = 1  # raised whenever a name comes to hold something else
 # Name -> what it holds; for `allocenv list storage`.
 INSTANCE_SETS = {
     "default": f"{WINDOWS} windows each of the made-up traces {', '.join(MADE_UP)}; needs no data",
@@ -21,7 +23,8 @@ INSTANCE_SETS = {
 
 
 def instance_set(problem: "Storage", name: str) -> Iterator[tuple[str, Window]]:
-    """Pairs (label, window). Raises ValueError for an unknown name, or where its data is not there."""
+    """Pairs (label, window). Raises ValueError for an unknown name or version, or where its data is not there."""
+    name = bare_name(name, VERSION)
     if name not in INSTANCE_SETS:
         raise ValueError(f"Expected an instance set, one of {', '.join(INSTANCE_SETS)}; got {name!r}.")
     seed = VALIDATION_SEED if name == "validation" else JUDGE_SEED

@@ -29,6 +29,7 @@ class Line(NamedTuple):
     what: str
     make: Callable[[Trace, System, int], Replayer]  # for a trace, a system, and a seed
     taught: bool = False  # it knows the first half before it starts: to be judged on the second only
+    learnt: bool = False
 
 
 def _cached(name: str) -> Line:
@@ -47,25 +48,34 @@ POLICIES: dict[str, Line] = {
     ),
     "hps": Line("by epochs: pages used above a threshold", lambda trace, *_: hps(trace)),
     "lfu_migration": Line("by epochs: the 1024 most used of the slower device", lambda trace, *_: lfu_migration(trace)),
-    "archivist": Line("by epochs: pages a neural network calls hot", lambda trace, _, seed: archivist(trace, seed)),
-    "k_svm": Line("by epochs: pages a support vector machine calls hot", lambda trace, _, seed: k_svm(trace, seed)),
-    "rnn_hss": Line("by epochs: pages an LSTM expects to be used most", lambda trace, _, seed: rnn_hss(trace, seed)),
+    "archivist": Line(
+        "by epochs: pages a neural network calls hot", lambda trace, _, seed: archivist(trace, seed), learnt=True
+    ),
+    "k_svm": Line(
+        "by epochs: pages a support vector machine calls hot", lambda trace, _, seed: k_svm(trace, seed), learnt=True
+    ),
+    "rnn_hss": Line(
+        "by epochs: pages an LSTM expects to be used most", lambda trace, _, seed: rnn_hss(trace, seed), learnt=True
+    ),
     "oracle_tuned_lru": Line("selective LRU: the best setting on the half it is judged on", hindsight_tuned),
     "oracle_belady": Line("the future known: the pages used next, others refused", lambda trace, *_: belady(trace)),
     "oracle_cost_aware": Line(
         "the same, for pages used often enough to pay for their move; tuned on the half it is judged on",
         lambda trace, system, _: cost_aware(trace, system),
     ),
-    "sibyl": Line("Sibyl (ISCA 2022): C51 chooses each request's device, learning online", Sibyl),
-    "sibyl_tenfold": Line("Sibyl at ten times the published learning rate", partial(Sibyl, learning=TENFOLD)),
+    "sibyl": Line("Sibyl (ISCA 2022): C51 chooses each request's device, learning online", Sibyl, learnt=True),
+    "sibyl_tenfold": Line(
+        "Sibyl at ten times the published learning rate", partial(Sibyl, learning=TENFOLD), learnt=True
+    ),
     "foresight": Line(
-        "ours: values learnt on the first half and online, rules in shadows", Foresight.taught, taught=True
+        "ours: values learnt on the first half and online, rules in shadows", Foresight.taught, taught=True, learnt=True
     ),
     "foresight_frugal": Line(
         "the same where moves are dear (wear, four devices): forty times as cautious",
         partial(Foresight.taught, rules=FRUGAL_RULES),
         taught=True,
+        learnt=True,
     ),
-    "foresight_online": Line("ours, learning from nothing while the trace is replayed", Foresight),
-    "harmonia": Line("Harmonia (2025): one Q-network places, one migrates, learning online", Harmonia),
+    "foresight_online": Line("ours, learning from nothing while the trace is replayed", Foresight, learnt=True),
+    "harmonia": Line("Harmonia (2025): one Q-network places, one migrates, learning online", Harmonia, learnt=True),
 }

@@ -13,7 +13,8 @@ import numpy as np
 from allocenv.core.arrays import Array
 from allocenv.core.batch import Batch
 from allocenv.core.bench import Bar, Measured, Session
-from allocenv.problems.task.evaluation import RESAMPLES, interval, judged
+from allocenv.core.statistics import RESAMPLES
+from allocenv.problems.task.evaluation import interval, judged
 from allocenv.problems.task.gap import bars as gap_bars
 from allocenv.problems.task.heuristics import RULES, TeamPolicy
 from allocenv.problems.task.instance_sets import N_HELD_OUT, instance_set

@@ -42,7 +42,7 @@ def evaluate_command(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many instances.")] = None,
     seconds: Annotated[float, typer.Option(help="Of each whole-episode search, an instance.")] = 5.0,
     seed: Seed = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder for results.json, results.csv and table.md.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for results.json, rows.csv and table.md.")] = None,
     readme: Annotated[
         Path | None, typer.Option(help="Write the table between this file's <!-- task:start/end --> marks.")
     ] = None,

@@ -108,7 +108,7 @@ def render_figure(view: View) -> "Figure":
     slots.set_yticks(np.arange(len(shown)), [f"task {view.task[t]}" for t in shown])
     slots.set_xlim(0, 1)
     slots.invert_yaxis()
-    slots.set_xlabel("share of the need committed (blue: team has left)")
+    slots.set_xlabel("share of the need committed\n(blue: the team has left)", fontsize=9)
     return figure
 
 

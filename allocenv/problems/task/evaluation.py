@@ -1,22 +1,22 @@
 """How do opponents fare on the same missions? Means with intervals over missions, and what a decision takes."""
 
-import csv
-import io
-import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from rich.table import Table
-from scipy.stats import bootstrap
 
 from allocenv.core.arrays import Array
+from allocenv.core.fingerprint import fingerprint
 from allocenv.core.policy import Policy
+from allocenv.core.provenance import provenance
+from allocenv.core.results import ORACLE, Results, Row
+from allocenv.core.statistics import mean_interval
 from allocenv.problems.task.mission import Mission
-from allocenv.problems.task.opponents import Played, opponents_of, play_policy
+from allocenv.problems.task.opponents import Opponent, Played, opponents_of, play_policy
 from allocenv.problems.task.problem import Task
 
-RESAMPLES = 2000
 HEADERS = ("opponent", "{} (95 %)", "of the bound", "ms a decision", "decisions", "cpu s")
 
 
@@ -32,11 +32,19 @@ class Interval(NamedTuple):
         return f"{self.mean:.2f}" if alone else f"{self.mean:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
 
+class Told(NamedTuple):
+    """What results say of how they came about."""
+
+    instances: str  # the named set
+    command: str
+    seed: int
+
+
 class Judged(NamedTuple):
     """One opponent on n missions."""
 
     opponent: str
-    what: str
+    kind: str
     figures: Array  # [n]  what was earned, or the makespan
     seconds: float
     decisions: int
@@ -51,26 +59,31 @@ class Judged(NamedTuple):
 def judged(problem: Task, missions: Sequence[Mission], name: str, seed: int = 0, seconds: float = 5.0) -> Judged:
     """Let an opponent play all missions."""
     opponent = opponents_of(problem)[name]
-    return _judged(problem, name, opponent.what, opponent.play(problem, missions, seed, seconds))
+    return _judged(problem, name, _kind(name, opponent), opponent.play(problem, missions, seed, seconds))
 
 
 def judged_policy(problem: Task, missions: Sequence[Mission], name: str, policy: Policy) -> Judged:
     """Let a trained policy play all missions."""
-    return _judged(problem, name, "a trained agent", play_policy(problem, missions, policy, lambda: -1))
+    return _judged(problem, name, "agent", play_policy(problem, missions, policy, lambda: -1))
 
 
-def _judged(problem: Task, name: str, what: str, played: Played) -> Judged:
+def _kind(name: str, opponent: Opponent) -> str:
+    """An upper bound is no opponent but a mark, as are those that know the future."""
+    if name == "learnt":
+        return "agent"
+    if name == "upper_bound" or name.startswith(ORACLE):
+        return "oracle"
+    return "rule" if opponent.quick else "search"
+
+
+def _judged(problem: Task, name: str, kind: str, played: Played) -> Judged:
     figures = played.objectives if problem.rules.makespan else 0.0 - played.objectives
-    return Judged(name, what, figures, played.seconds, played.decisions, played.illegal)
+    return Judged(name, kind, figures, played.seconds, played.decisions, played.illegal)
 
 
 def interval(values: Array, seed: int = 0) -> Interval:
     """Of one value a mission."""
-    mean = float(np.mean(values))
-    if len(values) < 2 or np.ptp(values) == 0 or not np.isfinite(values).all():
-        return Interval(mean, mean, mean)
-    found = bootstrap((values,), np.mean, n_resamples=RESAMPLES, rng=np.random.default_rng(seed)).confidence_interval
-    return Interval(mean, float(found.low), float(found.high))
+    return Interval(*mean_interval(values, seed))
 
 
 def ordered(problem: Task, rows: Sequence[Judged]) -> list[Judged]:
@@ -116,28 +129,28 @@ def markdown_table(problem: Task, rows: Sequence[Judged], note: str) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in body) + f"\n\n{note}\n"
 
 
-def results_csv(labels: Sequence[str], rows: Sequence[Judged]) -> str:
-    """One line a mission and opponent."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(("opponent", "instance", "figure", "ms_a_decision"))
-    for row in rows:
-        for label, figure in zip(labels, row.figures, strict=True):
-            writer.writerow((row.opponent, label, float(figure), row.ms))
-    return text.getvalue()
+def results_of(
+    problem: Task, labels: Sequence[str], missions: Sequence[Mission], rows: Sequence[Judged], told: Told
+) -> Results:
+    """One row an opponent and mission, as results that `allocenv compare` reads."""
+    return Results(
+        problem="task",
+        instances=f"{problem.preset} ({problem.mode}), {told.instances}",
+        objective=f"{'makespan' if problem.rules.makespan else 'net value, negative'}, lower is better",
+        rows=[_row(problem, label, i, row, told.seed) for row in rows for i, label in enumerate(labels)],
+        kinds={row.opponent: row.kind for row in rows},
+        fingerprints={label: fingerprint(mission) for label, mission in zip(labels, missions, strict=True)},
+        params={"preset": problem.preset, "mode": problem.mode},
+        provenance={**provenance(), "command": told.command, "seed": told.seed},
+    )
 
 
-def results_json(problem: Task, labels: Sequence[str], rows: Sequence[Judged], command: str) -> str:
-    """Everything."""
-    content = {
-        "preset": problem.preset, "mode": problem.mode, "command": command, "instances": list(labels),
-        "rows": [
-            {
-                "opponent": row.opponent, "what": row.what, "mean": interval(row.figures)._asdict(),
-                "figures": row.figures.tolist(), "cpu_seconds": row.seconds, "decisions": row.decisions,
-                "illegal": row.illegal,
-            }
-            for row in rows
-        ],
-    }  # fmt: skip
-    return json.dumps(content, indent=1, default=float) + "\n"
+def _row(problem: Task, label: str, i: int, row: Judged, seed: int) -> Row:
+    """Times and decisions are means over the missions: they are played side by side."""
+    n = len(row.figures)
+    figure = float(row.figures[i])
+    return Row(
+        contender=row.opponent, instance=label, start=math.nan, objective=figure if problem.rules.makespan else -figure,
+        bound=-math.inf, decisions=round(row.decisions / n), legal=not row.illegal, wall=math.nan,
+        cpu=row.seconds / n, seed=seed,
+    )  # fmt: skip

@@ -7,16 +7,19 @@ from typing import NamedTuple
 
 from allocenv.core.console import report_console
 from allocenv.core.files import between_marks, write_atomically
+from allocenv.core.instance_sets import full_name
 from allocenv.core.policy import Policy
+from allocenv.core.results import write_results
 from allocenv.problems.task.evaluation import (
     Judged,
+    Told,
     judged,
     judged_policy,
     markdown_table,
-    results_csv,
-    results_json,
+    results_of,
     terminal_table,
 )
+from allocenv.problems.task.instance_sets import VERSION
 from allocenv.problems.task.opponents import opponent_names
 from allocenv.problems.task.problem import Task
 
@@ -65,10 +68,10 @@ def run_evaluation(
     command = shlex.join(["allocenv", *wishes.arguments])
     table = markdown_table(problem, rows, f"`{command}`; {title}, 95 % bootstrap intervals over missions, CPU times.")
     if out is not None:
-        write_atomically(out / "results.csv", results_csv(labels, rows))
-        write_atomically(out / "results.json", results_json(problem, labels, rows, command))
+        told = Told(full_name(wishes.instances, VERSION), command, wishes.seed)
+        written = write_results(results_of(problem, labels, missions, rows, told), out)
         write_atomically(out / "table.md", table)
-        console.print(f"Written: {out}/results.csv, results.json, table.md", soft_wrap=True)
+        console.print(f"Written: {', '.join(map(str, [*written, out / 'table.md']))}", soft_wrap=True)
     if readme is not None:
         write_atomically(readme, between_marks(readme, table, "task"))
     return rows

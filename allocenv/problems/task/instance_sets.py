@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from allocenv.core.instance_sets import bare_name
 from allocenv.problems.task.instances import Generated, Ranges
 from allocenv.problems.task.mission import Mission
 from allocenv.problems.task.presets import PRESET_RANGES, ROUTING, published_mission
@@ -16,6 +17,7 @@ N_DEFAULT, N_HELD_OUT = 20, 200
 HELD_OUT, TRAINING = 910_000, 920_000  # seeds; problems draw with [seed, row] of small numbers
 ZERO_SHOT_ENTITIES, ZERO_SHOT_SLOTS = (20, 30, 60, 100, 200), (3, 5, 10, 20)
 
+VERSION = 1  # raised whenever a name comes to hold something else
 # Name -> what it holds; for `allocenv list task`.
 INSTANCE_SETS = {
     "default": f"{N_DEFAULT} made-up missions of the preset; needs no data",
@@ -28,8 +30,8 @@ INSTANCE_SETS = {
 
 
 def instance_set(problem: "Task", name: str) -> Iterator[tuple[str, Mission]]:
-    """Pairs (label, mission). Raises ValueError for an unknown name, InputError where its data is not there."""
-    preset = problem.preset
+    """Pairs (label, mission). Raises ValueError for an unknown name or version, InputError where data is not there."""
+    name, preset = bare_name(name, VERSION), problem.preset
     seeds = {
         "default": (HELD_OUT, N_DEFAULT),
         "held_out": (HELD_OUT, N_HELD_OUT),

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from allocenv.core.instance_sets import bare_name
 from allocenv.problems.vm.cluster import Cluster
 from allocenv.problems.vm.instances import calibrated, churned
 from allocenv.problems.vm.sources import real_snapshot
@@ -12,6 +13,7 @@ from allocenv.problems.vm.sources import real_snapshot
 if TYPE_CHECKING:
     from allocenv.problems.vm.problem import VM
 
+VERSION = 1  # raised whenever a name comes to hold something else
 # Name -> what it holds; for `allocenv list vm`.
 INSTANCE_SETS = {
     "default": "20 made-up clusters of 100 machines, calibrated to T1; needs no data",
@@ -23,7 +25,8 @@ INSTANCE_SETS = {
 
 
 def instance_set(problem: "VM", name: str) -> Iterator[tuple[str, Cluster]]:
-    """Pairs (label, cluster). Raises ValueError for an unknown name, or where its data is not there."""
+    """Pairs (label, cluster). Raises ValueError for an unknown name or version, or where its data is not there."""
+    name = bare_name(name, VERSION)
     if name == "default":
         for seed in range(20):
             yield f"default-{seed}", calibrated(100, np.random.default_rng([500_000, seed]))

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from allocenv.evaluate.results import read_results
+from allocenv.core.results import read_results
 
 ray = pytest.importorskip("ray")
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("ray")]

@@ -1,5 +1,7 @@
 """The games of the reasoning budget as Gymnasium environments: conformance, seeds, batches, baselines."""
 
+import re
+
 import gymnasium
 import numpy as np
 import pytest
@@ -106,6 +108,22 @@ def test_masked_actions_are_legal_and_others_are_penalised(game):
             assert not over
         _, _, over, _, info = env.step(int(rng.choice(np.flatnonzero(mask[:-1]))))
     assert info["metrics"]["illegal"] >= 0
+
+
+@every
+def test_every_game_can_be_looked_at(game, capsys):
+    text, picture = (GameEnv(game, mode, **PARAMS[game]) for mode in ("ansi", "rgb_array"))
+    for env in (text, picture):
+        env.reset(seed=0)
+        env.step(env.action_space.sample())
+    first, *others = text.render().splitlines()
+    assert re.search(r"update \d+ of|tasks solved|leading answers are right", first)
+    assert all("believed" in line for line in others if not line.startswith("..."))
+    shown = picture.render()
+    assert shown.dtype == np.uint8
+    assert shown.std() > 5  # not an empty picture
+    GameEnv(game, "human", **PARAMS[game]).reset(seed=0)
+    assert "believed" in capsys.readouterr().out
 
 
 def test_an_action_of_the_tuned_form_stands_for_its_knobs():

@@ -229,3 +229,59 @@ def test_it_fits_the_real_trainer():
     from trl.trainer.utils import RepeatSampler as Real
 
     assert list(sampler) == list(Real(data, 4, 4, 2, shuffle=False))
+
+
+def tiny_model():
+    """A transformer of random weights with a tokenizer of ten words: nothing is downloaded."""
+    transformers = pytest.importorskip("transformers", reason="needs transformers, which is not installed here")
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    words = ["<pad>", "<eos>", *"01234567"]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<pad>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(
+        vocab_size=len(words), hidden_size=16, intermediate_size=32, num_hidden_layers=1, num_attention_heads=2,
+        max_position_embeddings=64, pad_token_id=0, eos_token_id=1, bos_token_id=1,
+    )  # fmt: skip
+    fast = transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<eos>")
+    return transformers.LlamaForCausalLM(config), fast
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_the_real_trainer_trains_on_unequal_groups(tmp_path):
+    trl = pytest.importorskip("trl", reason="needs trl, which is not installed here")
+    datasets = pytest.importorskip("datasets", reason="needs datasets, which is not installed here")
+    model, tokenizer = tiny_model()
+
+    class RealTrainer(UnequalGroups, trl.GRPOTrainer):
+        sizes = np.zeros(8, np.int64)
+
+        def _generate_and_score_completions(self, inputs):
+            self.sizes += np.bincount([row["prompt_id"] for row in inputs], minlength=8)
+            output = super()._generate_and_score_completions(inputs)
+            ids = torch.tensor([row["prompt_id"] for row in inputs])
+            assert torch.zeros(8).index_add_(0, ids, output["advantages"]).abs().max() < 1e-3
+            return output
+
+    def correct(completions, prompt_id, **_):  # questions 0 to 3 cannot be answered
+        told = zip(prompt_id, completions, strict=True)
+        return [float(i >= 4 and any(word in text for word in "0123")) for i, text in told]
+
+    args = trl.GRPOConfig(
+        output_dir=str(tmp_path), per_device_train_batch_size=16, num_generations=4, max_completion_length=2,
+        max_steps=12, steps_per_generation=1, report_to=[], use_cpu=True, bf16=False, save_strategy="no",
+        learning_rate=0.0, disable_tqdm=True,
+    )  # fmt: skip
+    rows = [{"prompt": f"{i} {i}", "prompt_id": i} for i in range(8)]
+    trainer = RealTrainer(
+        model=model, args=args, train_dataset=datasets.Dataset.from_list(rows), reward_funcs=correct,
+        processing_class=tokenizer,
+    )  # fmt: skip
+    trainer.allocator = Allocator(n_prompts=8)
+    trainer.train()
+    assert trainer.state.global_step == 12
+    assert trainer.allocator.stats()["prompts_known"] == 8
+    assert trainer.sizes.sum() == 12 * 16
+    assert trainer.sizes[4:].sum() > 1.2 * trainer.sizes[:4].sum()

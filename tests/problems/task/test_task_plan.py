@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from allocenv.core.files import InputError
+from allocenv.core.results import read_results
 from allocenv.planner import plan as plan_mission
 from allocenv.problems.task.charts import map_over_rounds, png, zero_shot_heat_map
 from allocenv.problems.task.evaluation_run import Wishes as Judging
@@ -88,7 +89,11 @@ def test_an_evaluation_writes_its_table(tmp_path: Path, capsys):
     assert {row.opponent: float(row.figures[0]) for row in rows} == pytest.approx({"greedy": 35.0, "upper_bound": 35.0})
     assert "35.00" in capsys.readouterr().out
     assert "| greedy |" in readme.read_text()
-    assert json.loads((tmp_path / "out" / "results.json").read_text())["rows"][0]["illegal"] == 0
+    found = read_results(tmp_path / "out")
+    assert [(row.contender, row.objective, row.legal) for row in found.rows] == [
+        ("greedy", pytest.approx(-35.0), True), ("upper_bound", pytest.approx(-35.0), True)
+    ]  # fmt: skip
+    assert found.kinds["upper_bound"] == "oracle"
 
 
 def test_the_heat_map_shows_every_cell():

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 
 from allocenv.core.batch import Batch
+from allocenv.core.rendering import pixels
 from allocenv.heuristics import random_legal
 from allocenv.problems.vm import drawing
 from allocenv.problems.vm.cluster import PM, VM, build_cluster
 from allocenv.problems.vm.problem import VM as Problem
-from allocenv.wrappers.rendering import pixels
 
 CELL = {"cpu": 8000, "memory": 8192}
 

@@ -1,6 +1,6 @@
 """How does the allocator fit into TRL's GRPOTrainer, and into trainers whose sampler repeats each prompt?
 
-Two things of TRL (1.10) know that groups are equal: `RepeatSampler(mini_repeat_count=num_generations)` and
+Two things of TRL (1.10 to 1.16) know that groups are equal: `RepeatSampler(mini_repeat_count=num_generations)` and
 `rewards.view(-1, num_generations)`. The mix-in `UnequalGroups` replaces the first and corrects the second:
 
     from trl import GRPOTrainer
@@ -24,7 +24,8 @@ Refused: vLLM in server mode, which itself generates `num_generations` for every
 and `multi_objective_aggregation` other than the default. Of what TRL logs `frac_reward_zero_std` is corrected;
 the advantages of its completion tables stay those of equal groups.
 
-Source: TRL 1.10.0.dev (`trainer/utils.py`: RepeatSampler; `trainer/grpo_trainer.py`).
+Source: TRL 1.10.0.dev and 1.16.0, with which the mix-in was run (`trainer/utils.py`: RepeatSampler;
+`trainer/grpo_trainer.py`).
 """
 
 from collections.abc import Iterator, Sequence, Sized

@@ -6,6 +6,7 @@ import numpy as np
 from gymnasium import spaces
 
 from allocenv.core.arrays import Array, BoolArray
+from allocenv.problems.budget.drawing import View
 
 
 class Game(Protocol):
@@ -36,3 +37,6 @@ class Game(Protocol):
 
     def metrics(self, b: int) -> dict[str, float]:
         """Figures of row b worth a curve."""
+
+    def view(self, b: int) -> View:
+        """What is drawn of row b."""

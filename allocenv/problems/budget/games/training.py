@@ -16,6 +16,7 @@ from gymnasium import spaces
 from allocenv.core.arrays import Array, BoolArray, IntArray, LongArray
 from allocenv.core.kernel import inlined, kernel
 from allocenv.problems.budget.allocation.greedy import fill_by_heap, take_above
+from allocenv.problems.budget.drawing import View
 from allocenv.problems.budget.learner.beliefs import (
     BOTH,
     NO_GROUP,
@@ -183,6 +184,16 @@ class Training:
             "directness": float(self.rows.learner.directness[b]),
             "noise": float(self.rows.learner.noise[b]),
         }
+
+    def view(self, b: int) -> View:
+        """See `Game`: the last batch, by its success rates."""
+        learner, run = self.rows.learner, self.rows.running
+        title = (
+            f"update {int(run.done[b])} of {self.how.updates}; mean success rate {learner.mean_rate[b]:.3f} "
+            f"({POINTS * run.gained[b]:+.2f} points)"
+        )
+        parts = (learner.prompt, learner.rate, learner.rollouts, learner.correct)
+        return View(title, *(part[b].copy() for part in parts))
 
     def _ends(self, rewards: Array, rows: BoolArray) -> tuple[Array, BoolArray, BoolArray]:
         """Rewards, terminated (the episode has its length or its tokens are spent), truncated (never)."""

@@ -3,19 +3,19 @@
 T problems of a fixed model, a budget of votes for all; every problem has one vote to begin with. An action
 names a problem that gets one more vote, or stops (T). Reward: the rise in the number of problems whose
 leading answer (of equals the one met first) is correct, less the price of the vote; nobody but the reward
-knows what is correct. An action that is not legal does nothing and costs ILLEGAL.
+knows what is correct. An action that is not legal does nothing and is penalised.
 """
 
 from typing import NamedTuple
 
 import numpy as np
-from gymnasium import spaces
 from scipy.special import betainc
 
 from allocenv.core.arrays import Array, BoolArray, LongArray
+from allocenv.problems.budget.drawing import View
+from allocenv.problems.budget.games.turns import Turns
 from allocenv.problems.budget.sample_sets import find_votes
 
-ILLEGAL = 1.0
 PROBLEM = (
     "votes / votes there are",
     "share of the leading answer",
@@ -35,7 +35,7 @@ class Setting(NamedTuple):
     source: str = "math"  # or made_up; math is made up too where its data is absent
 
 
-class Voting:
+class Voting(Turns):
     """B rows; see `Game`."""
 
     def __init__(self, n: int, how: Setting) -> None:
@@ -44,61 +44,38 @@ class Voting:
         for name, low, high in (("problems", 1, problems), ("average", 1, samples)):
             if not low <= getattr(how, name) <= high:
                 raise ValueError(f"Expected {name} from {low} to {high}, got {getattr(how, name)}.")
-        if not 0 <= how.price < np.inf:
-            raise ValueError(f"Expected a price of at least 0, got {how.price}.")
-        self.n, self.how, self.samples = n, how, samples
         t, answers = how.problems, int(self.votes.answer.max()) + 1
+        super().__init__(n, t, how.average * t, how.price, {"problems": (t, len(PROBLEM)), "context": (len(CONTEXT),)})
+        self.how, self.samples = how, samples
         self.answer: LongArray = np.zeros((n, t, samples), np.int64)  # votes in the order in which they come
         self.correct = np.zeros((n, t, samples), np.bool_)
-        self.used: LongArray = np.zeros((n, t), np.int64)
         self.counts: LongArray = np.zeros((n, t, answers), np.int64)
         self.right = np.zeros((n, t), np.bool_)  # is the leading answer correct?
-        self.spent: LongArray = np.zeros(n, np.int64)
-        self.stopped = np.zeros(n, np.bool_)
-        self.illegal: LongArray = np.zeros(n, np.int64)
-        self.budget = how.average * t
-        self.observation_space = spaces.Dict(
-            {
-                "problems": spaces.Box(0.0, 10.0, (t, len(PROBLEM)), np.float32),
-                "context": spaces.Box(0.0, 10.0, (len(CONTEXT),), np.float32),
-            }
-        )
-        self.action_space = spaces.Discrete(t + 1)
 
     def begin(self, b: int, rng: np.random.Generator) -> None:
         """See `Game`."""
+        self.clear(b)
         chosen = rng.choice(len(self.votes.answer), self.how.problems, replace=False)
         order = rng.permuted(np.tile(np.arange(self.samples), (len(chosen), 1)), axis=1)
         self.answer[b] = np.take_along_axis(self.votes.answer[chosen], order, axis=1)
         self.correct[b] = np.take_along_axis(self.votes.correct[chosen], order, axis=1)
-        self.counts[b] = self.illegal[b] = 0
+        self.counts[b] = 0
         self.used[b] = 1
         self.spent[b] = self.how.problems
-        self.stopped[b] = False
         self.counts[b, np.arange(self.how.problems), self.answer[b, :, 0]] = 1
         self.right[b] = self.correct[b, :, 0]
 
-    def act(self, actions: Array, rows: BoolArray) -> tuple[Array, BoolArray, BoolArray]:
-        """See `Game`."""
-        actions, every = np.asarray(actions).astype(np.int64), np.arange(self.n)
-        problem = np.clip(actions, 0, self.how.problems)
-        legal = self.masks()[every, problem] & (problem == actions)
-        stop = rows & legal & (problem == self.how.problems)
-        ask = rows & legal & ~stop
-        rewards = np.zeros(self.n)
-        for b, t in zip(every[ask], problem[ask], strict=True):
-            rewards[b] = self._ask(int(b), int(t)) - self.how.price
-        wrong = rows & ~legal
-        rewards[wrong] = -ILLEGAL
-        self.illegal[wrong] += 1
-        self.stopped |= stop
-        over = rows & (self.stopped | ~self.masks()[:, :-1].any(axis=1))
-        return rewards, over, rows & ~over & (self.spent + self.illegal >= 2 * self.budget)
+    def open(self) -> BoolArray:
+        """Problems with votes left."""
+        left: BoolArray = self.used < self.samples
+        return left
 
-    def masks(self) -> BoolArray:
-        """See `Game`: problems with votes left, while the budget lasts; stop always."""
-        open_ = (self.used < self.samples) & (self.spent < self.budget)[:, None]
-        return np.concatenate([open_, np.ones((self.n, 1), np.bool_)], axis=1)
+    def take(self, b: LongArray, t: LongArray) -> Array:
+        """One more vote for each problem; by how much the number of right ones rises, less the price."""
+        before = self.right[b, t]
+        for row, problem in zip(b, t, strict=True):
+            self._vote(int(row), int(problem))
+        return self.right[b, t].astype(np.float64) - before - self.price
 
     def observe(self) -> dict[str, Array]:
         """See `Game`: `PROBLEM` of each problem, and `CONTEXT`."""
@@ -113,8 +90,7 @@ class Voting:
             ],
             axis=2,
         )
-        price = np.full(self.n, min(10.0 * self.how.price, 10.0))
-        context = np.stack([np.maximum(1 - self.spent / self.budget, 0.0), price], axis=1)
+        context = np.stack([np.maximum(1 - self.spent / self.budget, 0.0), self.seen_price()], axis=1)
         return {"problems": problems.astype(np.float32), "context": context.astype(np.float32)}
 
     def metrics(self, b: int) -> dict[str, float]:
@@ -125,6 +101,17 @@ class Voting:
             "votes": float(self.spent[b]) / self.how.problems,
             "illegal": float(self.illegal[b]),
         }
+
+    def view(self, b: int) -> View:
+        """See `Game`."""
+        lead = self.leaders()[0][b]
+        title = (
+            f"{int(self.right[b].sum())} of {self.how.problems} leading answers are right; "
+            f"{int(max(self.budget - self.spent[b], 0))} votes left"
+        )
+        numbers, used = np.arange(self.how.problems, dtype=np.int32), self.used[b].astype(np.int32)
+        sure = lead / np.maximum(used, 1)
+        return View(title, numbers, sure, used, lead.astype(np.int32), "question", "for the leading answer", "others")
 
     def leaders(self) -> tuple[LongArray, LongArray]:
         """Votes of the leading answer and of the second, [B, T] each."""
@@ -139,16 +126,13 @@ class Voting:
         sure: Array = 1.0 - betainc(lead + 1.0, second + 1.0, 0.5)
         return sure
 
-    def _ask(self, b: int, t: int) -> float:
-        """One more vote; by how much the number of right problems rises."""
-        before = self.right[b, t]
+    def _vote(self, b: int, t: int) -> None:
         self.counts[b, t, self.answer[b, t, self.used[b, t]]] += 1
         self.used[b, t] += 1
         self.spent[b] += 1
         seen = self.answer[b, t, : self.used[b, t]]
         best = int(np.argmax(self.counts[b, t][seen]))  # of equals the one met first
         self.right[b, t] = self.correct[b, t, best]
-        return float(self.right[b, t]) - float(before)
 
 
 def least_sure(game: Voting, threshold: float) -> LongArray:

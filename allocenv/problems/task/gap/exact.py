@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from allocenv.core.arrays import Array, BoolArray, LongArray
-from allocenv.core.clock import milp_done, milp_limit, perf_counter
+from allocenv.core.clock import perf_counter
+from allocenv.core.milp import run_milp
 from allocenv.core.solver import never
 from allocenv.problems.task.gap.instance import GAP
 from allocenv.problems.task.gap.lagrangian import Prices, Settled, capacity_prices, rounded_up, settle
@@ -98,7 +99,7 @@ def _model(
     problem: GAP, open_: BoolArray, bound: float, known: float, seconds: float
 ) -> tuple[LongArray | None, float, bool]:
     """The best assignment of open pairs if it costs less than the known one; the bound; whether that is proven."""
-    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.optimize import Bounds, LinearConstraint
     from scipy.sparse import csr_matrix
 
     agent, job = np.nonzero(open_)
@@ -106,14 +107,13 @@ def _model(
     cost = problem.minimised[agent, job].astype(np.float64)
     once = csr_matrix((np.ones(n), (job, every)), (problem.n_jobs, n))
     load = csr_matrix((problem.weight[agent, job].astype(np.float64), (agent, every)), (problem.n_agents, n))
-    found = milp(
+    found = run_milp(
         cost,
+        seconds,
         constraints=[LinearConstraint(once, 1, 1), LinearConstraint(load, -np.inf, problem.capacity)],
         integrality=np.ones(n),
         bounds=Bounds(0, 1),
-        options={**milp_limit(seconds), "mip_rel_gap": 0.0},
     )
-    milp_done(found.mip_node_count)
     if found.status == INFEASIBLE:
         return None, bound, True
     low = found.mip_dual_bound

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from allocenv.core.arrays import Array, LongArray
-from allocenv.core.clock import milp_done, milp_limit, perf_counter
+from allocenv.core.clock import perf_counter
+from allocenv.core.milp import run_milp
 from allocenv.problems.vm.exact.columns import Columns, Pool
 
 ROUNDING = 2.0**-20  # prices are multiples of it where gains come in steps: sums are then exact
@@ -82,7 +83,7 @@ def whole_master(
 
     No plan can be better than the bound; with `at_bound` no other will do. None: none found in time.
     """
-    from scipy.optimize import Bounds, LinearConstraint, milp
+    from scipy.optimize import Bounds, LinearConstraint
 
     cost = aim.cost(columns)
     equal = np.concatenate([pool.n_of, np.zeros(len(pool.live))])
@@ -97,14 +98,13 @@ def whole_master(
     racks, room = pool.racks(columns)
     if len(room):
         constraints.append(LinearConstraint(racks, -np.inf, room))
-    found = milp(
+    found = run_milp(
         cost,
+        deadline - perf_counter(),
         constraints=constraints,
         integrality=np.ones(len(cost)),
         bounds=Bounds(0, pool.n_of[columns.type].astype(np.float64)),
-        options={**milp_limit(deadline - perf_counter()), "mip_rel_gap": 0.0},
     )
-    milp_done(found.mip_node_count)
     if found.x is None:
         return None
     times = np.rint(found.x).astype(np.int64)

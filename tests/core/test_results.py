@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from allocenv.core.files import InputError
-from allocenv.evaluate.contest import Row
-from allocenv.evaluate.results import FILE, Results, read_results, write_results
+from allocenv.core.results import FILE, Results, Row, read_results, write_results
 
 ROW = Row("greedy", "i", 0.5, 0.4, -np.inf, 3, True, 0.25, 0.5, figures={"placed": 2.0})
 RESULTS = Results(

@@ -13,11 +13,38 @@ from typing import Any
 import numpy as np
 
 from allocenv.core.files import InputError, read_text, write_atomically
-from allocenv.evaluate.contest import Row, contenders_of
 
 FORMAT = "allocenv-results-1"
 FILE = "results.json"
+ORACLE = "oracle_"  # names of those that may know the future begin with it
 PICTURE = "picture.png"  # of the first instance under the best plan
+
+
+@dataclass(frozen=True)
+class Row:
+    """One contender on one instance."""
+
+    contender: str
+    instance: str
+    start: float  # objective before any action; NaN: not looked at
+    objective: float  # after the plan, as the environment computes it
+    bound: float  # proven by this contender; -inf: none
+    decisions: int
+    legal: bool  # the environment accepted every action
+    wall: float  # seconds; NaN, as below: not measured
+    cpu: float  # seconds, all threads
+    seed: int = 0
+    limit: float = np.inf  # seconds of the counted clock that it was given
+    peak_mb: float = np.nan  # memory that it needed beyond what was in use before, 10**6 bytes
+    figures: Mapping[str, float] = field(default_factory=dict)  # the problem's metrics at the end
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def kind_of(name: str, learnt: bool) -> str:
+    """The kind of a contender that decides as it goes: `oracle`, `agent` or `rule`."""
+    return "oracle" if name.startswith(ORACLE) else "agent" if learnt else "rule"
 
 
 @dataclass(frozen=True)
@@ -33,6 +60,8 @@ class Results:
     fingerprints: Mapping[str, str] = field(default_factory=dict)  # instance -> what it holds
     params: Mapping[str, Any] = field(default_factory=dict)  # of the problem, where they are not the defaults
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    pictures: Mapping[str, str] = field(default_factory=dict)  # PNG beside the results -> what it shows
+    details: Mapping[str, Any] = field(default_factory=dict)  # what only this kind of comparison has to tell
 
     @property
     def contenders(self) -> list[str]:
@@ -124,7 +153,11 @@ _TYPES: dict[str, type] = {
     "legal": bool,
     "figures": dict,
 }
-_UNKNOWN = {"bound": -np.inf, "limit": np.inf, "peak_mb": np.nan}  # JSON knows no infinity: null
+_UNKNOWN = {  # JSON knows no infinity: null
+    **dict.fromkeys(("start", "wall", "cpu", "peak_mb"), np.nan),
+    "bound": -np.inf,
+    "limit": np.inf,
+}
 
 
 def _row(values: Any, source: str, i: int) -> Row:
@@ -174,3 +207,8 @@ def _parquet(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> bytes
     buffer = io.BytesIO()
     parquet.write_table(table, buffer)
     return buffer.getvalue()
+
+
+def contenders_of(rows: Sequence[Row]) -> list[str]:
+    """Their names, in order of appearance."""
+    return list(dict.fromkeys(row.contender for row in rows))

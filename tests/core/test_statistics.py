@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
-from scipy.stats import norm
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import bootstrap, norm, trim_mean
 
-from allocenv.evaluate.statistics import Interval, improvement, iqm_interval, mean_interval, profile
+from allocenv.core.statistics import RESAMPLES, Interval, improvement, iqm_interval, mean_interval, profile
 
 
 def test_the_mean_is_that_of_the_values():
@@ -14,6 +16,11 @@ def test_the_mean_is_that_of_the_values():
 @pytest.mark.parametrize("values", [[0.25], [0.25, 0.25, 0.25]])
 def test_without_spread_the_interval_is_the_mean(values):
     assert mean_interval(values) == Interval(0.25, 0.25, 0.25)
+
+
+def test_values_hardly_apart_have_an_interval():
+    found = mean_interval([0.0, 1e-200])
+    assert 0 <= found.low <= found.high <= 1e-200
 
 
 def test_of_many_even_values_it_is_the_normal_interval():
@@ -65,3 +72,17 @@ def test_the_probability_of_improvement_counts_equal_ones_half():
 
 def test_a_profile_rises_from_the_share_of_wins_to_one():
     assert profile([0.0, 0.0, 0.1, 0.3], [0.0, 0.05, 0.1, 1.0]).tolist() == [0.5, 0.5, 0.75, 1.0]
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.lists(st.integers(-1000, 1000), min_size=3, max_size=40, unique=True), st.integers(0, 9))
+def test_intervals_are_those_of_scipy(values, seed):
+    for ours, statistic, method in (
+        (mean_interval, np.mean, "BCa"),
+        (iqm_interval, lambda x, axis: trim_mean(x, 0.25, axis=axis), "percentile"),
+    ):
+        theirs = bootstrap(
+            (values,), statistic, n_resamples=RESAMPLES, method=method, rng=np.random.default_rng(seed)
+        ).confidence_interval
+        found = ours(values, seed)
+        assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high), rel=1e-9, abs=1e-9)
