@@ -10,6 +10,7 @@ from functools import cache, partial
 from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple
 
 import numpy as np
 
@@ -83,7 +84,14 @@ class EvaluationJob:
         """The contest, compiled and loaded."""
         with TemporaryDirectory() as folder:
             agents = tuple(str(run.unpack(Path(folder, str(i)))) for i, run in enumerate(self.runs))
-            return _contest(self.problem, replace(self.wishes, agents=agents), self.chosen)
+            return _ready(self.problem, replace(self.wishes, agents=agents), self.chosen).contest
+
+
+class Ready(NamedTuple):
+    """A contest, loaded and compiled."""
+
+    contest: Contest
+    loading: float  # CPU seconds that its contenders took to load and compile
 
 
 def run_evaluation(problem_name: str, wishes: Wishes, out: Path | None, readme: Path | None) -> Results:
@@ -99,10 +107,10 @@ def run_evaluation(problem_name: str, wishes: Wishes, out: Path | None, readme: 
         job = EvaluationJob.of(problem_name, wishes, chosen)
         if out is not None:
             kept = Kept(out / SHARDS, job.key, partial(console.print, soft_wrap=True, markup=False))
-        alone = wishes.choice.engine == "local" and not (kept and kept.begun)
-        contest, rows, warnings = _measure(job, kept, status.update)
-    trained = _trained_on_these(contest.problem, [instance for _, instance in chosen], wishes.agents)
-    warnings |= dict.fromkeys(trained, TRAINED_ON_THESE)
+        alone = wishes.choice.engine == "local" and not (kept is not None and kept.folder.exists())
+        ready, rows, warnings = _measure(job, kept, status.update)
+    contest, instances = ready.contest, [instance for _, instance in chosen]
+    warnings |= dict.fromkeys(_trained_on_these(contest.problem, instances, wishes.agents), TRAINED_ON_THESE)
     results = Results(
         problem=problem_name,
         instances=full_name(wishes.instances, _version_of(problem_name)),
@@ -115,10 +123,10 @@ def run_evaluation(problem_name: str, wishes: Wishes, out: Path | None, readme: 
         provenance={**provenance(), "command": shlex.join(["allocenv", *wishes.arguments]), "seed": wishes.seed},
     )
     _report(results, contest, wishes.reference, out, readme)
-    if alone:  # all that was done was done by this process and its forks, now
-        console.print(f"All but the contenders: {overhead(rows, contest.loading):.1%} of the CPU time.")
     if kept is not None:
         kept.remove()
+    if alone:  # other machines, and runs before this one, are not in this process's times
+        console.print(f"All but the contenders: {overhead(rows, ready.loading):.1%} of the CPU time.")
     return results
 
 
@@ -133,19 +141,19 @@ def marks_of(problem_name: str) -> str:
     return f"{problem_name}-instances"
 
 
-def _contest(
+def _ready(
     problem_name: str,
     wishes: Wishes,
     chosen: Sequence[tuple[str, Instance]],
-    tell: Callable[[str], None] = lambda text: None,
-) -> Contest:
+    show: Callable[[str], None] = lambda text: None,
+) -> Ready:
     """Everybody with the limit, after those who use what they get have met with less; all is compiled and loaded."""
     problem = read_problem(problem_name, wishes.params).holding([instance for _, instance in chosen])
     problem.warm_up()
     solvers = _solvers(problem_name, problem, wishes)
     began = time.process_time()
     for name, (solver, _) in solvers.items():  # loads and compiles, so that nobody's time holds that
-        tell(f"{name} begins")
+        show(f"{name} begins")
         solver(problem, chosen[0][1], SHORTER[0] * wishes.seconds, np.random.default_rng(wishes.seed))
     loading = time.process_time() - began
     rounds = [
@@ -156,30 +164,30 @@ def _contest(
         }
         for share in (*SHORTER, 1.0)
     ]
-    return Contest(problem, chosen, rounds, loading)
+    return Ready(Contest(problem, chosen, rounds), loading)
 
 
 def _measure(
     job: EvaluationJob, kept: Kept | None, show: Callable[[str], None]
-) -> tuple[Contest, list[Row], dict[str, str]]:
-    """The contest, all rows, and who reads the future."""
+) -> tuple[Ready, list[Row], dict[str, str]]:
+    """The contest, all its rows, and who reads the future."""
     wishes, count = job.wishes, itertools.count(1)
 
     @cache
-    def here() -> Contest:
-        return _contest(job.problem, wishes, job.chosen, show)
+    def ready() -> Ready:
+        return _ready(job.problem, wishes, job.chosen, show)
 
     def tell(row: Row) -> None:
         show(f"{next(count)}/{total} {row.instance}: {row.contender} {row.objective:.4f} in {row.wall:.2f} s")
 
-    with wishes.choice.pool(job, here) as pool:  # a cluster gets ready while we do
-        contest = here()
+    with wishes.choice.pool(job, lambda: ready().contest) as pool:  # a cluster gets ready while we do
+        contest = ready().contest
         total = len(job.chosen) * wishes.seeds * sum(map(len, contest.rounds))
         show("looking for contenders that know the future")
         whole = {name: each.contender for name, each in contest.rounds[-1].items()}
         warnings = warnings_of(contest.problem, [instance for _, instance in job.chosen], whole, wishes.seed)
         show(f"0/{total}")
-        return contest, contest.held(pool, wishes.seed, wishes.seeds, tell, kept), warnings
+        return ready(), contest.held(pool, wishes.seed, wishes.seeds, tell, kept), warnings
 
 
 def _report(results: Results, contest: Contest, reference: str | None, out: Path | None, readme: Path | None) -> None:
@@ -195,10 +203,10 @@ def _report(results: Results, contest: Contest, reference: str | None, out: Path
             default=None,
         )
         if best is not None:
-            entrants = [each[best.contender] for each in contest.rounds if best.contender in each]
-            (plan,) = (each.contender for each in entrants if each.limit == best.limit)
             label, instance = contest.instances[0]
-            picture = draw_plan(contest.problem, instance, plan, out)
+            entrants = [each[best.contender] for each in contest.rounds if best.contender in each]
+            (chosen,) = (each.contender for each in entrants if each.limit == best.limit)
+            picture = draw_plan(contest.problem, instance, chosen, out)
             results = replace(results, pictures={picture.name: f"The instance {label} under the best plan found."})
         written = [*write_results(results, out), *(out / name for name in results.pictures), out / "table.md"]
         write_atomically(out / "table.md", table)

@@ -4,9 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from allocenv.agents.checkpoint import Checkpoints, read_checkpoint, read_header
-from allocenv.agents.train import find_checkpoint
-
 
 def run_folder(run: str | Path) -> Path:
     """The folder of a run. Raises ValueError where it is none."""
@@ -25,6 +22,9 @@ class RunFiles:
     @classmethod
     def of(cls, run: str | Path) -> "RunFiles":
         """Of a run folder. Raises ValueError."""
+        from allocenv.agents.checkpoint import Checkpoints, read_checkpoint, read_header  # torch takes seconds to load
+        from allocenv.agents.train import find_checkpoint
+
         folder = run_folder(run)
         checkpoint = find_checkpoint(folder, "best")
         with TemporaryDirectory() as temporary:

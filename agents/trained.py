@@ -66,6 +66,6 @@ def _loaded(run: str, problem_name: str, problem: Problem) -> tuple[str, Agent]:
     found = RunConfig.load(folder / "config.toml").problem
     if found != problem_name:
         raise ValueError(f"{folder}/config.toml: problem: found {found!r}, expected {problem_name!r}.")
-    torch.set_num_threads(1)
+    torch.set_num_threads(1)  # as on a cluster: more add up in another order
     agent = load_agent(folder, problem=problem)
     return agent.config.label(folder), agent

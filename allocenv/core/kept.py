@@ -26,11 +26,6 @@ class Kept:
     def __init__(self, folder: Path, key: str, tell: Callable[[str], None]) -> None:
         self.folder, self.key, self.tell = folder / key, key, tell
 
-    @property
-    def begun(self) -> bool:
-        """Whether an earlier run has left anything."""
-        return any(self.folder.glob("*.json"))
-
     def read(self) -> dict[Task, Any]:
         """Finished tasks and what came of them."""
         found: dict[Task, Any] = {}

@@ -106,13 +106,13 @@ def local_pool(work: Work, processes: int = 1) -> Iterator[Pool]:
         raise ValueError(f"--processes: expected 1 on this system, which cannot fork; got {processes}.")
     global _work
     _work = work
-    with ProcessPoolExecutor(processes, multiprocessing.get_context("fork")) as executor:
-        try:
-            yield _Forks(executor, processes)
-        except BrokenProcessPool:
-            raise ValueError("A process of this evaluation died (out of memory?). Start it again.") from None
-        finally:
-            executor.shutdown(wait=False, cancel_futures=True)
+    executor = ProcessPoolExecutor(processes, multiprocessing.get_context("fork"))
+    try:
+        yield _Forks(executor, processes)
+    except BrokenProcessPool:
+        raise ValueError("A process of this evaluation died (out of memory?). Start it again.") from None
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
 class _Here:

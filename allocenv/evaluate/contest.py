@@ -104,7 +104,6 @@ class Contest:
     problem: Problem
     instances: Sequence[tuple[str, Instance]]
     rounds: Sequence[Mapping[str, Entrant]]
-    loading: float = 0.0  # CPU seconds in which the entrants were loaded and compiled before
 
     def __call__(self, meeting: Task) -> list[dict[str, Any]]:
         """The rows of a meeting, as JSON."""
