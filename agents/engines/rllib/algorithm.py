@@ -92,7 +92,7 @@ class RolloutPPO(PPO):  # type: ignore[misc]
             RuntimeError: no runner came back for a long time.
             RayError: a learner was lost.
         """
-        self._weights, self._rate = ray.put(dict(weights)), learning_rate
+        self._weights, self._rate = ray.put({name: weight.cpu() for name, weight in weights.items()}), learning_rate
         results = self.train()[LEARNER_RESULTS][DEFAULT_MODULE_ID]
         return {name: float(results[name]) for name in FIGURES}, self._episodes
 

@@ -24,8 +24,8 @@ class PPOLearner(PPOTorchLearner):  # type: ignore[misc]
     """
 
     def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """Weights and optimiser of the policy."""
-        return self._policy().state_dict(), self._policy().optimizer.state_dict()
+        """Weights and optimiser of the policy, on the CPU: whoever asks may have no other device."""
+        return _on_cpu(self._policy().state_dict()), _on_cpu(self._policy().optimizer.state_dict())
 
     def take_over(self, weights: dict[str, Tensor], optimizer: dict[str, Any]) -> None:
         """Go on from what `state` gave, here or elsewhere."""
@@ -78,3 +78,10 @@ class PPOLearner(PPOTorchLearner):  # type: ignore[misc]
 
     def _policy(self) -> Any:
         return self.module[DEFAULT_MODULE_ID].unwrapped().policy
+
+
+def _on_cpu(value: Any) -> Any:
+    """Nested dictionaries of tensors and numbers, the tensors where every process can read them."""
+    if isinstance(value, dict):
+        return {key: _on_cpu(part) for key, part in value.items()}
+    return value.cpu() if isinstance(value, Tensor) else value
