@@ -4,7 +4,8 @@ Ratios are of mean latencies over the second half of a trace; a policy that draw
 its mean is taken. Averages are over rows, a row being a trace on a system.
 """
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -12,6 +13,9 @@ import numpy as np
 
 from allocenv.core.arrays import Array
 from allocenv.core.bench import Measured, Session
+from allocenv.core.kept import Kept, resumed
+from allocenv.core.pool import Task, local_pool
+from allocenv.core.provenance import code_fingerprint
 from allocenv.problems.storage.baselines.selective import Admission, Fixed, Selective
 from allocenv.problems.storage.baselines.tuning import CUTOFFS, HITS, PROBABILITIES
 from allocenv.problems.storage.dynamics import STAY
@@ -39,6 +43,10 @@ SETTLED = 20_000  # requests after a change by which the gain should be there
 PHASES = (("w106", 0), ("OLTP", 0), ("P2", 0), ("w106", 1), ("P2", 1), ("OLTP", 1))  # trace, which of its phases
 
 
+KEPT = "storage-runs"  # folder of what the policies came to
+Label = tuple[str, str]  # trace, devices
+
+
 class Figures(NamedTuple):
     """Of one policy on one row: means over seeds."""
 
@@ -46,22 +54,45 @@ class Figures(NamedTuple):
     moved: float  # pages promoted or demoted
 
 
-@cache
-def figures(trace: str, devices: str, policy: str, accounting: str = "charged") -> Figures:
-    """Run the policy, with several seeds where they matter."""
-    system = System.named(devices, accounting=accounting)
-    seeds = range(SEEDS if policy in DRAWING else 1)
-    found = [judged(find_trace(trace), system, policy, seed).summary for seed in seeds]
-    return Figures(float(np.mean([s.mean for s in found])), float(np.mean([s.promoted + s.demoted for s in found])))
+class Table:
+    """Figures of policies on rows, a row being a trace on a system: played in processes when first asked for, and kept
+    in the session's folder, so that an interrupted bench goes on where it was."""
+
+    def __init__(self, session: Session) -> None:
+        self._kept = Kept(session.folder / KEPT, code_fingerprint(), print)
+        self._found: dict[Task, list[float]] = {}
+
+    def means(self, labels: Sequence[Label], policy: str, accounting: str = "charged") -> Array:
+        """[rows] microseconds."""
+        return np.array([one.mean for one in self._figures(labels, policy, accounting)])
+
+    def moved(self, labels: Sequence[Label], policy: str, accounting: str = "charged") -> float:
+        """Pages over all rows."""
+        return sum(one.moved for one in self._figures(labels, policy, accounting))
+
+    def _figures(self, labels: Sequence[Label], policy: str, accounting: str) -> list[Figures]:
+        seeds = range(SEEDS if policy in DRAWING else 1)
+        rows = [[f"{trace}|{pair}|{policy}|{accounting}|{seed}" for seed in seeds] for trace, pair in labels]
+        missing = [task for tasks in rows for task in tasks if task not in self._found]
+        with local_pool(_play, os.cpu_count() or 1) as pool:
+            for results in resumed(pool, missing, self._kept):
+                self._found |= results
+        return [Figures(*np.mean([self._found[task] for task in tasks], axis=0).tolist()) for tasks in rows]
+
+
+def _play(task: Task) -> list[float]:
+    """Mean latency and pages moved."""
+    trace, pair, policy, accounting, seed = task.split("|")
+    found = judged(find_trace(trace), System.named(pair, accounting=accounting), policy, int(seed)).summary
+    return [found.mean, float(found.promoted + found.demoted)]
 
 
 def rows(session: Session) -> Measured:
     """Bar 3: against the fixed rule, the hindsight-tuned rule, the clairvoyant and Slow-Only."""
-    find_policy(OURS)
-    labels = [(trace, pair) for trace in TRACES for pair in PAIRS]
-    ours = _means(labels, OURS)
-    fixed, tuned = _means(labels, "lru_p05"), _means(labels, "oracle_tuned_lru")
-    clairvoyant, slow = _means(labels, "oracle_cost_aware"), _means(labels, "slow_only")
+    table, labels = Table(session), [(trace, pair) for trace in TRACES for pair in PAIRS]
+    ours = table.means(labels, OURS)
+    fixed, tuned = table.means(labels, "lru_p05"), table.means(labels, "oracle_tuned_lru")
+    clairvoyant, slow = table.means(labels, "oracle_cost_aware"), table.means(labels, "slow_only")
     below_fixed, below_tuned = 1 - ours / fixed, 1 - ours / tuned
     closed = (tuned - ours) / (tuned - clairvoyant)
     passed = (
@@ -83,32 +114,23 @@ def rows(session: Session) -> Measured:
     return Measured(bool(passed), figure, {"rows": by_row})
 
 
-def _means(labels: Iterable[tuple[str, str]], policy: str, accounting: str = "charged") -> Array:
-    """[rows] microseconds."""
-    return np.array([figures(trace, system, policy, accounting).mean for trace, system in labels])
-
-
-def _moved(labels: Iterable[tuple[str, str]], policy: str, accounting: str) -> float:
-    """Pages over all rows."""
-    return sum(figures(trace, system, policy, accounting).moved for trace, system in labels)
-
-
 def papers(session: Session) -> Measured:
     """Bar 4: against Harmonia and Sibyl; and whether those two beat what their papers say.
 
     Pages are those of the setting of ours that moves fewest while its latency is no higher than theirs.
     """
-    find_policy(OURS)
-    told, values, passed = [], {}, True
+    table, values, passed = Table(session), {}, True
+    told: list[str] = []
     for accounting in ("charged", "free"):
         for count, systems in ((2, PAIRS), (3, (THREE,)), (4, (FOUR,))):
             labels = [(trace, system) for system in systems for trace in SHORT]
             for paper in PAPERS:
-                theirs, pages = _means(labels, paper, accounting), max(_moved(labels, paper, accounting), 1.0)
-                ratio = float((_means(labels, OURS, accounting) / theirs).mean())
-                moved = _moved(labels, OURS, accounting) / pages
-                if moved > FEWER and (_means(labels, OURS_FRUGAL, accounting) / theirs).mean() <= 1.0:
-                    moved = min(moved, _moved(labels, OURS_FRUGAL, accounting) / pages)
+                theirs = table.means(labels, paper, accounting)
+                pages = max(table.moved(labels, paper, accounting), 1.0)
+                ratio = float((table.means(labels, OURS, accounting) / theirs).mean())
+                moved = table.moved(labels, OURS, accounting) / pages
+                if moved > FEWER and (table.means(labels, OURS_FRUGAL, accounting) / theirs).mean() <= 1.0:
+                    moved = min(moved, table.moved(labels, OURS_FRUGAL, accounting) / pages)
                 told.append(
                     f"{count} devices, {accounting}, to {paper}: latency {100 * (ratio - 1):+.1f} %, "
                     f"pages moved {100 * (moved - 1):+.0f} %"
@@ -116,17 +138,17 @@ def papers(session: Session) -> Measured:
                 values[f"{count} {accounting} {paper}"] = {"latency": ratio, "moved": moved}
                 if accounting == "charged":  # decides; the other is reported
                     passed = passed and ratio <= 0.9 and moved <= FEWER
-    claims = _claims()
+    claims = _claims(table)
     figure = "; ".join(told) + f". Where moves are free, on {len(PAIRS) * len(SHORT)} rows: {'; '.join(claims)}"
     return Measured(passed, figure, values)
 
 
-def _claims() -> list[str]:
+def _claims(table: Table) -> list[str]:
     """Sibyl and Harmonia against CDE and HPS under the accounting of their papers: told, no part of the verdict."""
     labels, told = [(trace, pair) for pair in PAIRS for trace in SHORT], []
     for paper in PAPERS:
         for other in ("cde", "hps"):
-            ratios = _means(labels, paper, "free") / _means(labels, other, "free")
+            ratios = table.means(labels, paper, "free") / table.means(labels, other, "free")
             told.append(f"{paper} to {other} {100 * (ratios.mean() - 1):+.1f} % (below on {(ratios < 1).sum()})")
     return told
 
