@@ -29,6 +29,8 @@ class TwoStageParams(PPOParams):
     vf_coef: float = 0.02  # values are counted in whole rewards, up to dozens
     target_kl: float | None = 0.02
     n_queries: int = 8
+    recall: bool = True  # False: it never takes back what it began
+    stop_above: float = 0.0  # judged, it stops only where that is likelier than this
     macro_credit: bool = True
     imitation_rounds: int = 300
     imitation_rows: int = 32
@@ -41,6 +43,8 @@ class TwoStageParams(PPOParams):
         super().__post_init__()
         if self.n_queries < 1:
             raise ValueError(f"Expected n_queries >= 1, got {self.n_queries}.")
+        if not 0 <= self.stop_above < 1:
+            raise ValueError(f"Expected stop_above in [0, 1), got {self.stop_above}.")
         _ = self.imitation  # checks its own
 
     @property
@@ -51,6 +55,7 @@ class TwoStageParams(PPOParams):
             wander=self.imitation_wander,
             learning_rate=self.imitation_learning_rate,
             value_weight=self.imitation_value_weight,
+            recall=self.recall,
         )
 
 
@@ -67,7 +72,7 @@ class TwoStageAgent(PPOAgent):
 
     @cached_property
     def stage_two(self) -> StageTwo:
-        return StageTwo(self.env.batch)
+        return StageTwo(self.env.batch, self.config.agent_params.recall)
 
     @cached_property
     def imitator(self) -> Imitator:
@@ -105,7 +110,8 @@ class TwoStageAgent(PPOAgent):
             self.model.logger.record(f"loss/imitation_{name}", value)
 
     def policy(self) -> Policy:
-        return TwoStagePolicy(self.network)
+        params = self.config.agent_params
+        return TwoStagePolicy(self.network, recall=params.recall, stop_above=params.stop_above)
 
     def weights(self) -> Mapping[str, Any]:
         return self.network.state_dict()

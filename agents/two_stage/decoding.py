@@ -28,7 +28,9 @@ class TwoStagePolicy:
     Without a generator every choice is the likeliest. With one, row 0 stays so and the other rows sample, each
     stage among its `slot_choices` and `placement_choices` likeliest (risk-seeking decoding: VMR2L, EuroSys
     2025, section 4.4, cuts improbable actions by quantiles; simulation is exact, so the best row is kept).
-    Slots of `barred` [B, S] are not chosen.
+    Slots of `barred` [B, S] are not chosen. Without `recall` the slot of the stop is for stopping only
+    (`placements_of`). A stop that is not likelier than `stop_above` is chosen only where nothing else is legal:
+    what goes on is spread over many slots, and would lose to it one by one.
     """
 
     network: TwoStageNetwork
@@ -37,6 +39,8 @@ class TwoStagePolicy:
     placement_choices: int = 8
     temperature: float = 1.0
     barred: BoolArray | None = None
+    recall: bool = True
+    stop_above: float = 0.0
     _memory: Memory | None = field(default=None, repr=False)
 
     @torch.inference_mode()
@@ -45,14 +49,17 @@ class TwoStagePolicy:
         memory = self._memory = self._encoded(seen)
         whole = self.network.encode_whole(memory.trees, memory.real, torch.from_numpy(seen.context))
         mask = seen.slot_mask if self.barred is None else seen.slot_mask & ~self.barred
-        slots = self._pick(self.network.slot_logits(memory.trees, whole, torch.from_numpy(mask)), self.slot_choices)
+        scores = self.network.slot_logits(memory.trees, whole, torch.from_numpy(mask))
+        if self.stop_above > 0:
+            _hold_back(scores, batch.problem.stop[0], self.stop_above)
+        slots = self._pick(scores, self.slot_choices)
         chosen = slots.numpy().astype(np.int32)
         logits = self.network.placement_logits(
             memory.trees,
             whole,
             slots,
             torch.from_numpy(batch.placement_features(chosen)),
-            torch.from_numpy(batch.placement_mask(chosen)),
+            torch.from_numpy(placements_of(batch, chosen, self.recall)),
         )
         placements = self._pick(logits, self.placement_choices)
         return np.stack([chosen, placements.numpy().astype(np.int32)], axis=1)
@@ -104,6 +111,28 @@ class TwoStagePolicy:
             where = (slot_rows, slots) if i < N_SLOT_FIELDS else (rows, bins)
             kept[where] = new[0]
         memory.real[rows, bins] = real_bins(new_bins)[0]
+
+
+def placements_of(batch: Batch, slots: IntArray, recall: bool) -> BoolArray:
+    """Placements that an agent may choose for the slots [B]: the legal ones, [B, L].
+
+    Without `recall` it takes nothing back: where the slot is that of the stop, only the stop is left. An agent that
+    has begun something and takes it back is where it was, and could do so for ever.
+    """
+    mask = batch.placement_mask(slots)
+    if not recall:
+        slot, placement = batch.problem.stop
+        stopping = slots == slot
+        mask[stopping] = False
+        mask[stopping, placement] = True
+    return mask
+
+
+def _hold_back(scores: Tensor, stop: int, above: float) -> None:
+    """Bar the stop in the rows of scores [B, S] where it is not likelier than `above` and another slot is legal."""
+    odds = scores.softmax(-1)[:, stop]
+    others = torch.isfinite(scores).sum(-1) > torch.isfinite(scores[:, stop]).int()
+    scores[(odds <= above) & others, stop] = -torch.inf
 
 
 def _changes(last: Observation, now: Observation) -> tuple[BoolArray, BoolArray]:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import cross_entropy, mse_loss
 
-from allocenv.agents.two_stage.decoding import TwoStagePolicy
+from allocenv.agents.two_stage.decoding import TwoStagePolicy, placements_of
 from allocenv.agents.two_stage.network import TwoStageNetwork, real_bins
 from allocenv.core.arrays import Array, BoolArray, IntArray
 from allocenv.core.batch import Batch
@@ -34,6 +34,7 @@ class Imitation:
     learning_rate: float = 1e-3  # falls to zero along a half cosine
     value_weight: float = 0.005
     max_grad_norm: float = 1.0
+    recall: bool = True  # False: what takes back is not learnt (`decoding.placements_of`)
 
     def __post_init__(self) -> None:
         if self.rounds < 0 or self.rows < 1 or not 0 <= self.wander <= 1:
@@ -61,13 +62,16 @@ class Imitator:
         self._set_learning_rate()
         figures = _Figures()
         lesson = Lesson(batch, rng, self.settings.wander)
-        policy = TwoStagePolicy(self.network, torch.Generator().manual_seed(int(rng.integers(2**31))))
+        own_draws = torch.Generator().manual_seed(int(rng.integers(2**31)))
+        policy = TwoStagePolicy(self.network, own_draws, recall=self.settings.recall)
         while not lesson.over:
             seen = batch.observe()
             own = policy(batch) if lesson.wandering.any() else None
             actions, taught = lesson.next_actions(own)
+            mask = placements_of(batch, np.ascontiguousarray(actions[:, 0]), self.settings.recall)
+            taught &= mask[np.arange(batch.n), actions[:, 1]]
             if taught.any():
-                figures.add(self._learn(batch, seen, actions, lesson.acceptable(), lesson.returns(), taught))
+                figures.add(self._learn(batch, seen, actions, mask, lesson.acceptable(), lesson.returns(), taught))
                 policy.forget()  # the weights have changed
             lesson.step(actions)
         self.done += 1
@@ -83,12 +87,12 @@ class Imitator:
         batch: Batch,
         seen: Observation,
         actions: IntArray,
+        mask: BoolArray,
         acceptable: BoolArray,
         returns: Array,
         taught: BoolArray,
     ) -> dict[str, float]:
-        slots = np.ascontiguousarray(actions[:, 0])
-        features, mask = batch.placement_features(slots), batch.placement_mask(slots)
+        features = batch.placement_features(np.ascontiguousarray(actions[:, 0]))
         real = np.flatnonzero((seen.slot_mask | (seen.slot_bin >= 0)).any(0))  # padding costs time
         observation = _of_slots(seen, taught, real)
         slot = torch.from_numpy(np.searchsorted(real, actions[taught, 0]))

@@ -14,6 +14,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor
 
+from allocenv.agents.two_stage.decoding import placements_of
 from allocenv.agents.two_stage.network import Trees, TwoStageNetwork, real_bins
 from allocenv.core.arrays import Array, BoolArray, FloatArray
 from allocenv.core.batch import Batch
@@ -24,8 +25,8 @@ MASK, FEATURES = "placement_mask", "placement_features"
 class StageTwo:
     """What stage two saw in the last step of every row; written by the policy, stored by the buffer."""
 
-    def __init__(self, batch: Batch) -> None:
-        self.batch = batch
+    def __init__(self, batch: Batch, recall: bool = True) -> None:
+        self.batch, self.recall = batch, recall
         sizes = batch.problem.sizes
         self.mask: BoolArray = np.zeros((batch.n, sizes.placements), np.bool_)
         self.features: FloatArray = np.zeros((batch.n, sizes.placements, sizes.placement_features), np.float32)
@@ -33,7 +34,7 @@ class StageTwo:
     def look(self, slots: Tensor) -> tuple[Tensor, Tensor]:
         """Features [B, L, P] and mask [B, L] of the placements of the chosen slots [B]."""
         chosen = slots.cpu().numpy().astype(np.int32)
-        self.mask = self.batch.placement_mask(chosen)
+        self.mask = placements_of(self.batch, chosen, self.recall)
         self.features = self.batch.placement_features(chosen)
         return torch.from_numpy(self.features).to(slots.device), torch.from_numpy(self.mask).to(slots.device)
 
