@@ -35,6 +35,7 @@ def test_it_acts_legally_and_better_than_chance(name):
 
 def test_weights_of_another_preset_or_shape_are_not_offered():
     task = PROBLEMS.find("task")
-    assert {"preassign", "maskable_ppo"} <= shipped_solvers("task", task("rbf")).keys()
-    assert not {"preassign", "maskable_ppo"} & shipped_solvers("task", task("material")).keys()
-    assert not {"preassign", "maskable_ppo"} & shipped_solvers("task", task("dcmrta")).keys()
+    agents = {"preassign", "maskable_ppo", "two_stage"}
+    assert agents <= shipped_solvers("task", task("rbf")).keys()
+    assert not agents & shipped_solvers("task", task("material")).keys()
+    assert not agents & shipped_solvers("task", task("dcmrta")).keys()
