@@ -71,6 +71,8 @@ class Strikes:
             self.begun = {name: weight.clone() for name, weight in algorithm.state()[0].items()}
         kill = {self.of_runner: self.kill_runner, self.of_raylet: self.kill_raylet}.get(unit)
         if kill is not None:
+            # As a lambda it travels as it is: runners cannot import the tests.
+            where = lambda runner: (ray.get_runtime_context().get_node_id(), os.getpid())  # noqa: E731
             pids = algorithm.env_runner_group.foreach_env_runner(where, local_env_runner=False)
             threading.Timer(0.01, kill, [dict(pids)]).start()
         batch = collect(algorithm)
@@ -85,10 +87,6 @@ class Strikes:
         (other,) = self.cluster.worker_nodes
         self.cluster.remove_node(other, allow_graceful=False)
         self.struck.append("raylet")
-
-
-def where(runner):
-    return ray.get_runtime_context().get_node_id(), os.getpid()
 
 
 def test_a_run_begun_here_outlives_a_runner_and_a_raylet_on_a_cluster_and_ends_here(
