@@ -15,7 +15,7 @@ from allocenv.problems.storage.baselines.selective import Admission, Fixed, Sele
 from allocenv.problems.storage.baselines.tuning import hindsight_tuned, tuned_before
 from allocenv.problems.storage.dynamics import STAY
 from allocenv.problems.storage.foresight.agent import Foresight
-from allocenv.problems.storage.foresight.choice import FRUGAL_RULES
+from allocenv.problems.storage.foresight.choice import FRUGAL_RULES, ONLINE_RULES
 from allocenv.problems.storage.online.harmonia import Harmonia
 from allocenv.problems.storage.online.sibyl import TENFOLD, Sibyl
 from allocenv.problems.storage.rules import System
@@ -71,11 +71,13 @@ POLICIES: dict[str, Line] = {
         "ours: values learnt on the first half and online, rules in shadows", Foresight.taught, taught=True, learnt=True
     ),
     "foresight_frugal": Line(
-        "the same where moves are dear (wear, four devices): forty times as cautious",
+        "the same where moves are dear (wear, four devices): many times as cautious",
         partial(Foresight.taught, rules=FRUGAL_RULES),
         taught=True,
         learnt=True,
     ),
-    "foresight_online": Line("ours, learning from nothing while the trace is replayed", Foresight, learnt=True),
+    "foresight_online": Line(
+        "ours, learning from nothing while the trace is replayed", partial(Foresight, rules=ONLINE_RULES), learnt=True
+    ),
     "harmonia": Line("Harmonia (2025): one Q-network places, one migrates, learning online", Harmonia, learnt=True),
 }

@@ -2,15 +2,16 @@
 
 It learns online what pages will save, runs rules of different boldness and the strong simple ones in shadows
 (simulations of the same devices beside the real ones), and follows the one that lately did best: where the
-learnt rules trail, it is selective LRU. Ideas: relaxed Belady by learning (LRB, Song et al., NSDI 2020), sampled
-eviction (Redis), shadow simulation (Waldspurger et al., USENIX ATC 2017); values in time saved instead of hits.
+learnt rules trail, it is selective LRU. Ideas: an index by the rent of a place (Whittle 1988), relaxed Belady by
+learning (LRB, Song et al., NSDI 2020), sampled eviction (Redis), shadow simulation (Waldspurger et al., USENIX
+ATC 2017); values in time saved instead of hits.
 """
 
 import numpy as np
 
 from allocenv.core.bits import seeded
 from allocenv.problems.storage.dynamics import begin, empty_state
-from allocenv.problems.storage.foresight.choice import RULES, Rule, arrays_of
+from allocenv.problems.storage.foresight.choice import RULES, Rule, arrays_of, saving_of_a_read, steepest
 from allocenv.problems.storage.foresight.history import empty_history
 from allocenv.problems.storage.foresight.prediction import forget_waiting, new_predictor
 from allocenv.problems.storage.foresight.replay import Mind, replay_foresight
@@ -18,8 +19,6 @@ from allocenv.problems.storage.rules import System
 from allocenv.problems.storage.simulation import Simulation
 from allocenv.problems.storage.trace import Trace
 
-HORIZON = 12.0  # in capacities of the fastest device, counted in page accesses
-DELAY = 3.0  # the same, until a sample is labelled
 MEMORY = (2_000, 10_000)  # requests over which rules are judged: as many as the capacity, within these limits
 
 
@@ -32,16 +31,16 @@ class Foresight:
         system: System,
         seed: int = 0,
         rules: tuple[Rule, ...] = RULES,
-        horizon: float = HORIZON,
-        delay: float = DELAY,
     ) -> None:
         self.rules = system.rules(trace)
         self.set = arrays_of(rules)
         self.n_pages = trace.n_pages
-        capacity, timing = int(self.rules.capacity[0]), self.rules.timing
-        unit = float(timing.first[0, -1] + timing.full_seek[-1] / 2 + timing.rotation[-1] - timing.first[0, 0])
+        unit = max(saving_of_a_read(self.rules), 1.0)
+        asked = float(self.set.caution.max()) * steepest(self.rules)
         rng = np.random.default_rng(seed)
-        self.predictor = new_predictor(trace.n_pages, horizon * capacity, delay * capacity, max(unit, 1.0), rng)
+        self.predictor = new_predictor(
+            trace.n_pages, int(self.rules.capacity[0]), unit, asked, rng, 1 + int(self.set.viewed.max())
+        )
         self.random = seeded(seed)
         self.begin()
 

@@ -17,7 +17,7 @@ from allocenv.core.kernel import inlined, kernel
 from allocenv.core.resource_state import touch_last
 from allocenv.problems.storage.devices import MEAN_SQRT_DISTANCE
 from allocenv.problems.storage.dynamics import READ, WRITE
-from allocenv.problems.storage.foresight.prediction import value_of
+from allocenv.problems.storage.foresight.prediction import TIGHT, VIEWS, value_of
 from allocenv.problems.storage.rules import FREE
 
 FORESEE, SELECT = 0, 1
@@ -34,6 +34,7 @@ class Rule(NamedTuple):
     hits: int  # SELECT: earlier accesses of the request's first page
     probability: float  # SELECT
     handicap: float = 1.0  # times its latency when rules are compared
+    view: int = 0  # FORESEE: which of `VIEWS`
 
 
 class Rules(NamedTuple):
@@ -44,6 +45,7 @@ class Rules(NamedTuple):
     hits: LongArray  # [E]
     probability: Array  # [E]
     handicap: Array  # [E]
+    viewed: LongArray  # [E]
 
 
 # Simple rules must be clearly better: what they leave on the device serves those that foresee badly.
@@ -53,13 +55,11 @@ RULES = (
     Rule(SELECT, 0.0, 2, 1.0, 1.005),
     Rule(SELECT, 0.0, 4, 1.0, 1.005),
     Rule(SELECT, 0.0, 16, 1.0, 1.005),
-    Rule(FORESEE, 0.6, 0, 0.0),
-    Rule(FORESEE, 1.1, 0, 0.0),
-    Rule(FORESEE, 2.0, 0, 0.0),
-    Rule(FORESEE, 3.5, 0, 0.0),
+    *(Rule(FORESEE, caution, 0, 0.0, view=view) for view in range(len(VIEWS)) for caution in (0.6, 1.1, 2.0)),
 )
 
-FRUGAL = 40.0  # times the caution of the others
+ONLINE_RULES = tuple(r for r in RULES if r.view != TIGHT)  # what a tight bound hides is found sooner after a change
+FRUGAL = 20.0  # times the caution of the others
 FRUGAL_RULES = (  # few moves: "stay", many hits, and foreseeing ones that move only what is worth it many times over
     *(r for r in RULES if r.kind == SELECT and (r.probability == 0.0 or r.hits == 16)),
     *(r._replace(caution=FRUGAL * r.caution) for r in RULES if r.kind == FORESEE),
@@ -74,6 +74,7 @@ def arrays_of(rules: tuple[Rule, ...]) -> Rules:
         np.array([r.hits for r in rules]),
         np.array([r.probability for r in rules]),
         np.array([r.handicap for r in rules]),
+        np.array([r.view for r in rules]),
     )
 
 
@@ -102,6 +103,36 @@ def eviction_us(rules, device, n):
 
 
 @inlined
+def coming_us(rules, op, n):
+    """What a request's pages pay to come to the fastest device, and for others to leave for them."""
+    if rules.accounting == FREE:
+        return 0.0
+    us = access_us(rules, 0, WRITE, n, False) + eviction_us(rules, 0, n)
+    if op == WRITE:
+        us -= access_us(rules, rules.capacity.size - 1, WRITE, n, False)
+    return us
+
+
+@kernel
+def saving_of_a_read(rules):
+    """What a page saves on the fastest device instead of the slowest where it is read."""
+    return saving_us(rules, 0, READ, 1, False)
+
+
+@kernel
+def steepest(rules):
+    """How many times more of its saving a page may pay to go up one device than to come all the way; 1 of two."""
+    slowest = rules.capacity.size - 1
+    whole = (access_us(rules, 0, WRITE, 1, False) + eviction_us(rules, 0, 1)) / max(saving_of_a_read(rules), 1.0)
+    most = whole
+    for device in range(slowest):
+        saving = access_us(rules, device + 1, READ, 1, False) - access_us(rules, device, READ, 1, False)
+        cost = access_us(rules, device, WRITE, 1, False) + eviction_us(rules, device, 1)
+        most = max(most, cost / max(saving, 1.0))
+    return most / whole
+
+
+@inlined
 def fills_soon(rules, s, b, device, horizon, clock):
     """How much an eviction counts that is due when the device is full, discounted as values are; 1: full now.
 
@@ -112,7 +143,7 @@ def fills_soon(rules, s, b, device, horizon, clock):
 
 
 @kernel
-def foresee(x, rules, s, b, caution, p, history, target, room, random):
+def foresee(x, rules, s, b, caution, view, p, history, target, room, random):
     """Whether the next request should come to the target device.
 
     If so, pages to leave stand at the end of the device's list and room[0] is how many more of them leave than
@@ -123,14 +154,12 @@ def foresee(x, rules, s, b, caution, p, history, target, room, random):
     slowest = rules.capacity.size - 1
     whole = saving_us(rules, 0, op, n, False)
     ratio = saving_us(rules, target, op, n, False) / whole if whole > 0.0 else 0.0
-    gain, missing = 0.0, 0
+    worth, missing = 0.0, 0
     for k in range(n):
-        here = s.alloc.bin_of[b, first + k]
-        if here > target:
-            gain += value_of(p, history, first + k) * (
-                ratio - (saving_us(rules, here, op, n, False) / whole if whole > 0.0 else 0.0)
-            )
-            missing += 1
+        worth += value_of(p, history, first + k, view)
+        missing += s.alloc.bin_of[b, first + k] > target
+    now, then = _times(rules, s, b, first, n, op, target, missing)
+    gain = worth * (now - then) / whole if whole > 0.0 else 0.0
     room[0] = 0
     if missing == 0 or n > rules.capacity[target]:
         return False
@@ -145,13 +174,13 @@ def foresee(x, rules, s, b, caution, p, history, target, room, random):
         return False
     leaving = 0
     while leaving < short:
-        victim, value = _least_valuable(s, b, p, history, target, first, n, random)
+        victim, value = _least_valuable(s, b, view, p, history, target, first, n, random)
         if victim == NONE:
             return False
         begin, end = _extent(s, b, victim, target, first, n)
         length = end - begin
         cost += eviction_us(rules, target, length)
-        gain -= value * length * ratio
+        gain -= max(value, 0.0) * length * ratio
         if gain <= priced * cost:
             return False
         for page in range(end - 1, begin - 1, -1):
@@ -162,7 +191,24 @@ def foresee(x, rules, s, b, caution, p, history, target, room, random):
 
 
 @inlined
-def _least_valuable(s, b, p, history, device, first, n, random):
+def _times(rules, s, b, first, n, op, target, missing):
+    """What such a request takes where its pages are, and with those on slower devices than the target there."""
+    now, then = 0.0, 0.0
+    for device in range(rules.capacity.size):
+        here = 0
+        for k in range(n):
+            here += s.alloc.bin_of[b, first + k] == device
+        if here > 0:
+            now = max(now, access_us(rules, device, op, here, False))
+        if device == target:
+            here += missing
+        if here > 0 and device <= target:
+            then = max(then, access_us(rules, device, op, here, False))
+    return now, then
+
+
+@inlined
+def _least_valuable(s, b, view, p, history, device, first, n, random):
     """Of some random pages of the device, none of the request itself, the one that will save least."""
     victim, least = NONE, 0.0
     pages = s.accesses.shape[1]
@@ -171,7 +217,7 @@ def _least_valuable(s, b, p, history, device, first, n, random):
         page = (next_bits(random) >> 5) % pages
         if s.alloc.bin_of[b, page] != device or (first <= page < first + n):
             continue
-        value = value_of(p, history, page)
+        value = value_of(p, history, page, view)
         if victim == NONE or value < least:
             victim, least = page, value
         found += 1

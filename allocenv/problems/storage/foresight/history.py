@@ -25,6 +25,8 @@ FEATURES = (
     "pages of the last request, log",
     "the last request went on where the one before ended",
     "all accesses, log",
+    "the rent of a place on the fastest device, log",
+    "the bound of what a page is worth after its next access, log",
 )
 SPANS = (0.1, 1.0, 6.0, 30.0)  # time constants of the counters, in capacities of the fastest device
 NEAR, FAR = 4, 8  # bits: neighbours are pages of equal number but for these
@@ -93,8 +95,8 @@ def record(h, first, n, write, sequential):
 
 
 @inlined
-def describe(h, page, out):
-    """Write the features of a page as of now."""
+def describe(h, page, view, out):
+    """Write the features of a page as of now, and of a view of its worth."""
     now = h.clock[0]
     age = now - h.last[page]
     out[0] = log1p(age) / 12
@@ -108,3 +110,4 @@ def describe(h, page, out):
     for i in range(5):
         out[7 + i] = h.trait[page, i]
     out[12] = log1p(h.ever[page]) / 4
+    out[13], out[14] = view[0], view[1]

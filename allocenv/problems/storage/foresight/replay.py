@@ -6,11 +6,19 @@ from allocenv.core.arrays import Array, LongArray
 from allocenv.core.bits import next_bits
 from allocenv.core.kernel import inlined, kernel
 from allocenv.problems.storage.dynamics import READ, STAY, WRITE, serve
-from allocenv.problems.storage.foresight.choice import FORESEE, eviction_us, fills_soon, foresee, saving_us, selects
+from allocenv.problems.storage.foresight.choice import (
+    FORESEE,
+    coming_us,
+    eviction_us,
+    fills_soon,
+    foresee,
+    saving_us,
+    selects,
+)
 from allocenv.problems.storage.foresight.history import record
 from allocenv.problems.storage.foresight.prediction import (
-    credit_request,
     is_due,
+    label_request,
     label_samples,
     learn,
     put_sample,
@@ -18,7 +26,7 @@ from allocenv.problems.storage.foresight.prediction import (
 )
 from allocenv.problems.storage.rules import CHARGED
 
-TEACH_EVERY = 64  # requests between two steps of learning ...
+TEACH_EVERY = 16  # requests between two steps of learning ...
 EAGER_EVERY, EAGER_STEPS = 2, 8_000  # ... and while few steps were made
 JUDGE_EVERY = 250  # requests between two looks at who does best
 LONGER = 10.0  # times the memory, for small differences
@@ -44,7 +52,7 @@ def _choose(x, rules, s, b, set_, e, p, history, m, draw, random):
     kind = set_.kind[e]
     if kind == FORESEE and ready(p):
         for device in range(rules.capacity.size - 1):
-            if foresee(x, rules, s, b, set_.caution[e], p, history, device, m.room, random):
+            if foresee(x, rules, s, b, set_.caution[e], set_.viewed[e], p, history, device, m.room, random):
                 return device
         return STAY
     rule = FALLBACK if kind == FORESEE else e
@@ -60,10 +68,17 @@ def replay_foresight(x, rules, s, shadow, set_, p, history, m, random, latency, 
         sequential = x.address[first] == m.after[0]
         m.after[0] = x.address[first] + pages
         record(history, first, pages, x.write[t], sequential)
-        credit_request(p, history, first, pages, saving_us(rules, 0, op, pages, sequential))
+        label_request(
+            p,
+            history,
+            first,
+            pages,
+            saving_us(rules, 0, op, pages, sequential),
+            coming_us(rules, op, pages),
+        )
         if is_due(p, history):
-            put_sample(p, history, first + next_bits(random) % pages)
-            put_sample(p, history, _some_page(shadow, m, history, random))
+            put_sample(p, history, first + next_bits(random) % pages, next_bits(random) % p.rent.size)
+            put_sample(p, history, _some_page(shadow, m, history, random), next_bits(random) % p.rent.size)
         if m.served[0] % (EAGER_EVERY if p.steps[0] < EAGER_STEPS else TEACH_EVERY) == 0:
             label_samples(p, history)
             if ready(p):
