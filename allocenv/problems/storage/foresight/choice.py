@@ -1,8 +1,9 @@
 """Where should a request go, and who leaves for it? Rules of different boldness, all run in a shadow.
 
 A foreseeing rule admits a request where what its pages will save exceeds what moving costs now, times
-`caution`, and what the pages that leave would have saved. It samples pages of the device and lets the least
-valuable leave, together with their neighbours of the same request: an extent is worth little in parts.
+`caution`, and what the pages that leave would have saved. Requests wait for their slowest page: what is missing
+of an extent is worth what the whole extent then saves, and an extent leaves as a whole. Who leaves is the least
+valuable of some pages of the device, drawn at random.
 Selective LRU (n-hit, random admission) and staying are rules as well.
 """
 
