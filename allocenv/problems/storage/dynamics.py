@@ -459,8 +459,8 @@ def _move_down(x, rules, s, b, device, n, now):
     while n > 0:
         below = _below(rules, s, b, device)
         many = min(n, rules.capacity[below] - s.alloc.used[b, 0, below])
-        if not may_write(rules, s, b, below, many):
-            many = 1
+        while not may_write(rules, s, b, below, many):  # one it may: `_below` has asked
+            many -= 1
         moving += _move_last(x, rules, s, b, device, below, many, now)
         n -= many
     return moving

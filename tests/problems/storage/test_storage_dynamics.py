@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from storage_reference import SlowStorage
 
@@ -91,8 +91,18 @@ def assert_agree(twin, rules, s):
     assert np.isinf(rules.budget) or s.migrated[0] <= rules.budget * twin.now()
 
 
+# Victims that are neighbours, more of them than the frail device below may still take.
+H = DEVICES["H"]
+WORN = System((H, H, FRAIL, H), (0.05, 0.3, 0.3), accounting="background", loop="open", endurance=0.5)
+FIRST = np.array([10, 235, 14, 116, 1, 129, 5, 237, 128, 4, 126, 0, 121, 3, 237])
+PAGES = np.array([3, 3, 1, 5, 6, 1, 6, 5, 2, 3, 4, 3, 4, 1, 5])
+WRITES = np.array([1, 1, 0, 1, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0, 1], bool)
+WEARING = Trace.of("wearing", np.zeros(15, np.int64), FIRST * PAGE_BYTES, PAGES * PAGE_BYTES, WRITES)
+
+
 @settings(max_examples=150, deadline=None)
 @given(systems(), traces(), st.integers(0, 2**32))
+@example(WORN, WEARING, 68176)
 def test_the_kernels_do_what_the_slow_twin_does(system, trace, seed):
     rules, twin, rng = system.rules(trace), twin_of(system, trace), np.random.default_rng(seed)
     s = empty_state(1, trace.n_pages, len(system.devices))

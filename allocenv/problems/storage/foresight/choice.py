@@ -135,7 +135,7 @@ def steepest(rules):
 
 @inlined
 def fills_soon(rules, s, b, device, horizon, clock):
-    """How much an eviction counts that is due when the device is full, discounted as values are; 1: full now.
+    """How much an eviction counts that is due when the device is full, less the later that is; 1: full now.
 
     It goes on filling as fast as it did so far, since `clock` page accesses.
     """
