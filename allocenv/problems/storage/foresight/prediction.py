@@ -163,7 +163,7 @@ def label_request(p, history, first, n, saving, cost):
             v = p.waiting_view[i]
             worth = saving / n - p.rent[v] * (history.clock[0] - p.waiting_since[i])
             if ready(p):
-                worth += min(max(value_of(p, history, page, v), 0.0), p.most[v] * cost / n)
+                worth += min(max(value_of(p, history, page, v), 0.0), max(p.most[v] * cost, cost) / n)
             p.waiting_label[i] = worth / p.unit
             i = p.waiting_next[i]
         p.newest[page] = -1

@@ -70,9 +70,9 @@ def test_who_is_not_accessed_pays_rent_only():
     assert label(predictor(2), 1, [0] + [1] * 20) == pytest.approx(-15 * 0.2 / 10)
 
 
-@pytest.mark.parametrize(("cost", "left"), [(10.0, 1.5), (0.5, 1.0), (-3.0, -6.0)])
+@pytest.mark.parametrize(("cost", "left"), [(10.0, 1.5), (0.5, 1.0), (-3.0, -1.5)])
 def test_what_comes_after_the_next_access_is_predicted_and_worth_no_more_than_coming_then(cost, left):
-    """1.5 units are predicted; four times the cost bounds them, which is negative where writes are redirected."""
+    """1.5 units are predicted; four times the cost bounds them, or the gain of coming where writes are redirected."""
     p = predictor(2, worth=1.5)
     p.known[0] = prediction.READY
     assert label(p, 7, EVERY_THIRD, cost=cost) == pytest.approx((6.0 - 3 * 0.04) / 2.0 + left)
