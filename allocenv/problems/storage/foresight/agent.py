@@ -19,6 +19,8 @@ from allocenv.problems.storage.rules import System
 from allocenv.problems.storage.simulation import Simulation
 from allocenv.problems.storage.trace import Trace
 
+LESSON = 40_000  # requests that are seen before the start: a shorter first half is seen several times ...
+LESSONS = 4  # ... at most so often
 MEMORY = (2_000, 10_000)  # requests over which rules are judged: as many as the capacity, within these limits
 
 
@@ -59,14 +61,29 @@ class Foresight:
             following=np.zeros(1, np.int64),
             score=np.zeros((2, n)),
             served=np.zeros(1, np.int64),
+            size=np.ones(1),
+            asset=np.full(n, np.nan),
         )
 
     @classmethod
     def taught(cls, trace: Trace, system: System, seed: int = 0, rules: tuple[Rule, ...] = RULES) -> "Foresight":
-        """One that has seen the first half of the trace before, and begins anew."""
+        """One that has seen the first half of the trace before, and begins anew.
+
+        It follows the rule first whose shadow did best in the last quarter before the middle: a device once filled
+        by another rule is dear to change.
+        """
         agent = cls(trace, system, seed, rules)
-        Simulation(trace, system, seed).run(agent, len(trace) // 2)
+        half = len(trace) // 2
+        spent = agent.shadow.latency.copy()
+        for _ in range(int(np.clip(LESSON // max(half, 1), 1, LESSONS))):
+            agent.begin()
+            lesson = Simulation(trace, system, seed)
+            lesson.run(agent, half // 2)
+            spent = agent.shadow.latency.copy()
+            lesson.run(agent, half - half // 2)
+        best = int(np.argmin((agent.shadow.latency - spent) * agent.set.handicap))
         agent.begin()
+        agent.mind.following[0] = best
         return agent
 
     def __call__(self, run: Simulation, n: int) -> None:

@@ -49,13 +49,13 @@ class Rules(NamedTuple):
     viewed: LongArray  # [E]
 
 
-# Simple rules must be clearly better: what they leave on the device serves those that foresee badly.
+# Simple rules must be clearly better: they go on badly with what others have put on the device, and the reverse.
 RULES = (
-    Rule(SELECT, 0.0, 0, 0.05, 1.005),
-    Rule(SELECT, 0.0, 0, 0.0, 1.005),
-    Rule(SELECT, 0.0, 2, 1.0, 1.005),
-    Rule(SELECT, 0.0, 4, 1.0, 1.005),
-    Rule(SELECT, 0.0, 16, 1.0, 1.005),
+    Rule(SELECT, 0.0, 0, 0.05, 1.02),
+    Rule(SELECT, 0.0, 0, 0.0, 1.02),
+    Rule(SELECT, 0.0, 2, 1.0, 1.02),
+    Rule(SELECT, 0.0, 4, 1.0, 1.02),
+    Rule(SELECT, 0.0, 16, 1.0, 1.02),
     *(Rule(FORESEE, caution, 0, 0.0, view=view) for view in range(len(VIEWS)) for caution in (0.6, 1.1, 2.0)),
 )
 

@@ -25,12 +25,16 @@ FEATURES = (
     "pages of the last request, log",
     "the last request went on where the one before ended",
     "all accesses, log",
+    "of the accesses lately of its 16 neighbours, share to pages accessed before within six capacities",
+    "the same of its 256 neighbours",
+    "the same of the last accesses of all pages",
     "the rent of a place on the fastest device, log",
     "the bound of what a page is worth after its next access, log",
 )
 SPANS = (0.1, 1.0, 6.0, 30.0)  # time constants of the counters, in capacities of the fastest device
 NEAR, FAR = 4, 8  # bits: neighbours are pages of equal number but for these
 NO_INTERVAL = 1 << 24
+DOUBT = 0.5  # accesses of a region that count as if they were of the larger one
 
 
 class History(NamedTuple):
@@ -43,9 +47,12 @@ class History(NamedTuple):
     lately: Array  # [M, 4]  decayed counters as of the last access
     trait: Array  # [M, 5]  intervals, write, size, sequential: features as they are
     near: Array  # [M >> NEAR]  decayed counter of the region
+    near_again: Array  # of them, to pages accessed before within the third span
     near_last: LongArray
     far: Array  # [M >> FAR]
+    far_again: Array
     far_last: LongArray
+    again: Array  # [2]  the same two counters of all pages, over the first span
 
 
 def empty_history(pages: int, capacity: int) -> History:
@@ -61,9 +68,12 @@ def empty_history(pages: int, capacity: int) -> History:
         lately=np.zeros((pages, len(SPANS))),
         trait=trait,
         near=np.zeros(regions[0]),
+        near_again=np.zeros(regions[0]),
         near_last=np.zeros(regions[0], np.int64),
         far=np.zeros(regions[1]),
+        far_again=np.zeros(regions[1]),
         far_last=np.zeros(regions[1], np.int64),
+        again=np.zeros(2),
     )
 
 
@@ -73,7 +83,6 @@ def record(h, first, n, write, sequential):
     h.clock[0] += n
     now = h.clock[0]
     size = log1p(n) / 6
-    span = h.spans[1]
     for page in range(first, first + n):
         age = now - h.last[page]
         for i in range(h.spans.size):
@@ -86,12 +95,20 @@ def record(h, first, n, write, sequential):
         trait[4] = sequential
         h.last[page] = now
         h.ever[page] += 1
-        r = page >> NEAR
-        h.near[r] = h.near[r] * exp(-(now - h.near_last[r]) / span) + 1.0
-        h.near_last[r] = now
-        r = page >> FAR
-        h.far[r] = h.far[r] * exp(-(now - h.far_last[r]) / span) + 1.0
-        h.far_last[r] = now
+        again = 1.0 if age < h.spans[2] else 0.0
+        _count(h.near, h.near_again, h.near_last, page >> NEAR, again, now, h.spans[1])
+        _count(h.far, h.far_again, h.far_last, page >> FAR, again, now, h.spans[1])
+        h.again[0] += 1.0 - h.again[0] / max(h.spans[0], 1.0)
+        h.again[1] += again - h.again[1] / max(h.spans[0], 1.0)
+
+
+@inlined
+def _count(all_, again_, last, r, again, now, span):
+    """An access to region r; `again`: to a page accessed before."""
+    kept = exp(-(now - last[r]) / span)
+    all_[r] = all_[r] * kept + 1.0
+    again_[r] = again_[r] * kept + again
+    last[r] = now
 
 
 @inlined
@@ -110,4 +127,9 @@ def describe(h, page, view, out):
     for i in range(5):
         out[7 + i] = h.trait[page, i]
     out[12] = log1p(h.ever[page]) / 4
-    out[13], out[14] = view[0], view[1]
+    out[15] = h.again[1] / max(h.again[0], 1.0)
+    r = page >> FAR
+    out[14] = (h.far_again[r] + DOUBT * out[15]) / (h.far[r] + DOUBT)
+    r = page >> NEAR
+    out[13] = (h.near_again[r] + DOUBT * out[14]) / (h.near[r] + DOUBT)
+    out[16], out[17] = view[0], view[1]

@@ -1,10 +1,12 @@
 """The loop: remember, learn, let every rule serve the request in its shadow, and serve it by the best one."""
 
+from math import isnan, sqrt
 from typing import NamedTuple
 
 from allocenv.core.arrays import Array, LongArray
 from allocenv.core.bits import next_bits
 from allocenv.core.kernel import inlined, kernel
+from allocenv.core.resource_state import NOBODY
 from allocenv.problems.storage.dynamics import READ, STAY, WRITE, serve
 from allocenv.problems.storage.foresight.choice import (
     FORESEE,
@@ -23,6 +25,7 @@ from allocenv.problems.storage.foresight.prediction import (
     learn,
     put_sample,
     ready,
+    value_of,
 )
 from allocenv.problems.storage.rules import CHARGED
 
@@ -30,7 +33,8 @@ TEACH_EVERY = 16  # requests between two steps of learning ...
 EAGER_EVERY, EAGER_STEPS = 2, 8_000  # ... and while few steps were made
 JUDGE_EVERY = 250  # requests between two looks at who does best
 LONGER = 10.0  # times the memory, for small differences
-BETTER = (0.03, 0.005)  # by which share another rule must do better, of late or for long, before it takes over
+CHANCE = 2.3  # by which share another rule must do better before it takes over, times the root of the memory
+SIZE_MEMORY = 1_000.0  # requests over which their mean size is taken
 FALLBACK = 0  # the rule that foreseeing ones follow until the predictor is ready
 
 
@@ -41,8 +45,10 @@ class Mind(NamedTuple):
     room: LongArray  # [1]
     after: LongArray  # [1]  address behind the last request
     following: LongArray  # [1]  the rule in force
-    score: Array  # [2, E]  decayed sums of latencies, of late and for long
+    score: Array  # [2, E]  decayed sums of latencies less what the assets grew, of late and for long
     served: LongArray  # [1]  requests so far
+    size: Array  # [1]  mean pages of a request lately
+    asset: Array  # [E]  what the devices of a rule's shadow held is worth, microseconds, when last judged; or NaN
 
 
 @inlined
@@ -67,6 +73,7 @@ def replay_foresight(x, rules, s, shadow, set_, p, history, m, random, latency, 
         first, pages, op = x.first[t], x.pages[t], WRITE if x.write[t] else READ
         sequential = x.address[first] == m.after[0]
         m.after[0] = x.address[first] + pages
+        m.size[0] += (pages - m.size[0]) / SIZE_MEMORY
         record(history, first, pages, x.write[t], sequential)
         label_request(
             p,
@@ -86,31 +93,55 @@ def replay_foresight(x, rules, s, shadow, set_, p, history, m, random, latency, 
         draw = (next_bits(random) >> 10) * (1.0 / (1 << 53))
         for e in range(set_.kind.size):
             target = _choose(x, rules, shadow, e, set_, e, p, history, m, draw, random)
-            held = shadow.alloc.used[e, 0, max(target, 0)]
             spent = serve(x, rules, shadow, e, target, m.room[0])
-            if rules.accounting == CHARGED and target != STAY:
-                came = max(shadow.alloc.used[e, 0, target] - held, 0)
-                due = fills_soon(rules, shadow, e, target, p.horizon, history.clock[0])
-                spent += eviction_us(rules, target, came) * due if came > 0 else 0.0
             m.score[0, e] += spent - m.score[0, e] / m.memory
             m.score[1, e] += spent - m.score[1, e] / (LONGER * m.memory)
         target = _choose(x, rules, s, 0, set_, m.following[0], p, history, m, draw, random)
         latency[i] = serve(x, rules, s, 0, target, m.room[0])
         m.served[0] += 1
         if m.served[0] % JUDGE_EVERY == 0:
+            if ready(p):
+                _appraise(rules, shadow, p, history, m)
             _judge(set_, m)
+
+
+@kernel
+def _appraise(rules, shadow, p, history, m):
+    """Count to every rule's credit by how much more its devices are worth: else who invests looks worst at first."""
+    for e in range(m.asset.size):
+        asset = asset_us(rules, shadow, e, p, history, m.size[0])
+        if not isnan(m.asset[e]):
+            for k in range(m.score.shape[0]):
+                m.score[k, e] -= asset - m.asset[e]
+        m.asset[e] = asset
+
+
+@inlined
+def asset_us(rules, s, b, p, history, size):
+    """What row b's devices will save by what they hold, in the tightest view, and by room that nobody has to leave."""
+    asset = 0.0
+    view = p.rent.size - 1
+    for device in range(rules.capacity.size - 1):
+        held = 0.0
+        page = s.alloc.first_held[b, device]
+        while page != NOBODY:
+            held += max(value_of(p, history, page, view), 0.0)
+            page = s.alloc.next_held[b, page]
+        asset += held * saving_us(rules, device, READ, 1, False) / saving_us(rules, 0, READ, 1, False)
+        if rules.accounting == CHARGED:
+            free = rules.capacity[device] - s.alloc.used[b, 0, device]
+            due = fills_soon(rules, s, b, device, p.horizon, history.clock[0])
+            asset += free * due * eviction_us(rules, device, size) / size
+    return asset
 
 
 @inlined
 def _judge(set_, m):
-    """Follow another rule where it does better by more than chance may explain.
-
-    Pages that fill free room pay for the move that will make it free again, the more the sooner it is due: else
-    whoever fills the device fastest looked best, until it is full.
-    """
+    """Follow another rule where it does better by more than chance may explain."""
     for k in (1, 0):
         best = m.following[0]
-        least = (1.0 - BETTER[k]) * m.score[k, best] * set_.handicap[best]
+        better = CHANCE / sqrt(m.memory if k == 0 else LONGER * m.memory)
+        least = (1.0 - better) * m.score[k, best] * set_.handicap[best]
         for e in range(set_.handicap.size):
             if m.score[k, e] * set_.handicap[e] < least:
                 best, least = e, m.score[k, e] * set_.handicap[e]
