@@ -30,7 +30,7 @@ from allocenv.problems.budget.rules import make_rule
 
 POOL, UNSEEN, OTHERS = 2048, 2000, 60_000
 PROMPTS, GROUP = 128, 8  # of a step
-START_BATCH, START_RATE = 256, 2.8e-3
+START_BATCH, START_RATE = 256, 3.2e-3
 RATE, CLIP_LOW, CLIP_HIGH = 3e-4, 0.2, 0.28
 MINI_BATCH = 256  # rollouts with a gradient, about, of one step of the optimiser
 FORGET = 0.85  # the learner changes within few visits; chosen on seeds 100 to 102
