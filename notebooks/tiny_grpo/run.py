@@ -3,7 +3,7 @@
     python notebooks/tiny_grpo/run.py --allocator posterior --seed 0 --steps 480 --out out/tiny_grpo
 
 One thread, CPU. The supervised start is trained once per folder. Groups without a gradient are left out, and the
-optimiser steps once per MINI_BATCH of the other rollouts, so a step that brings more signal is learnt from longer,
+optimiser steps once per `--mini-batch` of the other rollouts, so a step that brings more signal is learnt from longer,
 whatever the allocator. A run that was stopped goes on exactly where it was; more `--steps` lengthen it. Writes
 ALLOCATOR-SEED.csv: share of solved answers on the trained pool and on unseen questions, by rollouts spent;
 `compare.py` reads them.
@@ -32,7 +32,7 @@ POOL, UNSEEN, OTHERS = 2048, 2000, 60_000
 PROMPTS, GROUP = 128, 8  # of a step
 START_BATCH, START_RATE = 256, 3.2e-3
 RATE, CLIP_LOW, CLIP_HIGH = 3e-4, 0.2, 0.28
-MINI_BATCH = 256  # rollouts with a gradient, about, of one step of the optimiser
+MINI_BATCH = 256  # rollouts with a gradient, about, of a step of the optimiser
 FORGET = 0.85  # the learner changes within few visits; chosen on seeds 100 to 102
 EVAL_EVERY, EVAL_SAMPLES = 16, 4
 EVAL_STREAM = 10**6  # seeds of evaluations, beside those of steps
@@ -109,7 +109,9 @@ def save(path: Path, state) -> None:
     write_atomically(path, packed.getvalue())
 
 
-def grpo_step(model, optimizer, allocator, pool: Questions, seed: int, step: int, batch: int) -> dict[str, float]:
+def grpo_step(
+    model, optimizer, allocator, pool: Questions, seed: int, step: int, batch: int, mini: int
+) -> dict[str, float]:
     """Sample unequal groups, learn from those with both outcomes, tell the allocator."""
     size = len(pool.prompts)
     batch = min(batch, size)
@@ -129,7 +131,7 @@ def grpo_step(model, optimizer, allocator, pool: Questions, seed: int, step: int
     advantages = grpo_advantages(rewards, rows)
     used = torch.from_numpy(np.flatnonzero(advantages != 0))
     told = Used(torch.from_numpy(rows)[used], given[used], before[used], torch.from_numpy(advantages)[used].float())
-    learn(model, optimizer, questions, told, generator)
+    learn(model, optimizer, questions, told, generator, mini)
     return {
         "effective_prompts": float(mixed.mean()),
         "effective_rollouts": float(seen.n_rollouts[mixed].sum() / seen.n_rollouts.sum()),
@@ -138,12 +140,12 @@ def grpo_step(model, optimizer, allocator, pool: Questions, seed: int, step: int
     }
 
 
-def learn(model, optimizer, questions: torch.Tensor, used: Used, generator) -> None:
+def learn(model, optimizer, questions: torch.Tensor, used: Used, generator, mini: int) -> None:
     """One pass in mini-batches, clipped further above than below (DAPO), mean over characters."""
     if not len(used.rows):
         return
     mask = until_end(used.answers)
-    parts = max(round(len(used.rows) / MINI_BATCH), 1)
+    parts = max(round(len(used.rows) / mini), 1)
     for part in torch.randperm(len(used.rows), generator=generator).chunk(parts):
         now = model.log_probabilities(questions, used.rows[part], used.answers[part])
         ratio, gain = (now - used.before[part]).exp(), used.advantages[part, None]
@@ -170,7 +172,9 @@ def evaluated(model, data: Split, seed: int, step: int) -> dict[str, float]:
     return {"pool": pool, "unseen": unseen, "pool_at_0": never, "pool_at_1": always}
 
 
-def run(name: str, seed: int, steps: int, out: Path, start_steps: int, batch: int, every: int) -> Path:
+def run(
+    name: str, seed: int, steps: int, out: Path, start_steps: int, batch: int, every: int, mini: int = MINI_BATCH
+) -> Path:
     """Train, or go on; returns the CSV."""
     data = split(POOL, UNSEEN, OTHERS)
     model, allocator = Transformer(), make_allocator(name)
@@ -192,7 +196,7 @@ def run(name: str, seed: int, steps: int, out: Path, start_steps: int, batch: in
     sums: dict[str, float] = {}
     began = time.perf_counter()
     for step in range(begin, steps):
-        figures = grpo_step(model, optimizer, allocator, data.pool, seed, step, batch)
+        figures = grpo_step(model, optimizer, allocator, data.pool, seed, step, batch, mini)
         spent += figures.pop("rollouts")
         sums = {key: sums.get(key, 0.0) + x for key, x in figures.items()}
         if (step + 1) % every == 0:
@@ -246,10 +250,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/tiny_grpo"))
     parser.add_argument("--start-steps", type=int, default=600, help="of the supervised start")
     parser.add_argument("--prompts", type=int, default=PROMPTS, help="of a step")
+    parser.add_argument("--mini-batch", type=int, default=MINI_BATCH, help="rollouts of a step of the optimiser, about")
     parser.add_argument("--every", type=int, default=EVAL_EVERY, help="steps between evaluations and checkpoints")
     g = parser.parse_args()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    print(f"Written: {run(g.allocator, g.seed, g.steps, g.out, g.start_steps, g.prompts, g.every)}")
+    table = run(g.allocator, g.seed, g.steps, g.out, g.start_steps, g.prompts, g.every, g.mini_batch)
+    print(f"Written: {table}")
 
 
 if __name__ == "__main__":

@@ -86,8 +86,7 @@ def test_a_stopped_run_goes_on_exactly(example, monkeypatch, tmp_path, name):
 
 
 @pytest.mark.parametrize(("rollouts", "steps"), [(0, 0), (3, 1), (16, 2), (30, 4)])
-def test_a_step_of_the_optimiser_is_of_about_as_many_rollouts_with_a_gradient(example, monkeypatch, rollouts, steps):
-    monkeypatch.setattr(example.run, "MINI_BATCH", 8)
+def test_a_step_of_the_optimiser_is_of_about_as_many_rollouts_with_a_gradient(example, rollouts, steps):
     questions = example.arithmetic.split(12, 6, 12).pool
     net, rows = example.model.Transformer(), torch.arange(rollouts) % 12
     given, before = net.sample(questions.prompts, rows, torch.Generator().manual_seed(0))
@@ -95,7 +94,7 @@ def test_a_step_of_the_optimiser_is_of_about_as_many_rollouts_with_a_gradient(ex
     optimizer = torch.optim.SGD(net.parameters(), 1e-3)
     optimizer.register_step_post_hook(lambda *_: taken.append(1))
     used = example.run.Used(rows, given, before, torch.ones(rollouts))
-    example.run.learn(net, optimizer, questions.prompts, used, torch.Generator().manual_seed(0))
+    example.run.learn(net, optimizer, questions.prompts, used, torch.Generator().manual_seed(0), mini=8)
     assert len(taken) == steps
 
 
