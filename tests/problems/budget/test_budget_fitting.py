@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from allocenv.core.data import data_folder
-from allocenv.problems.budget.learner.fitting import judge, simulate
+from allocenv.problems.budget.learner.fitting import ALL, WHOLE, compare, judge, perfect, simulate
 from allocenv.problems.budget.learner.presets import REAL_RUN
 from allocenv.problems.budget.learner.statistics import figures, fitted_beta
 from allocenv.problems.budget.real_run import ABSENT, read_real_run, tuning_half
@@ -33,6 +33,22 @@ def test_the_same_seed_gives_the_same_run_and_a_prompt_may_miss_visits():
     one, other = simulate(REAL_RUN, 5, 1)[0], simulate(REAL_RUN, 5, 1)[0]
     np.testing.assert_array_equal(one, other)
     assert one.min() >= ABSENT
+
+
+def test_a_perfect_simulator_is_the_closer_the_more_prompts_there_are():
+    few, many = (perfect(prompts, runs=25, learners=4) for prompts in (60, 1209))
+    assert few["gain by bin"] < 0.3 < 0.7 < many["gain by bin"]
+    assert few[ALL] <= min(few.values())
+
+
+def test_a_run_is_as_close_as_can_be_to_itself_and_later_visits_do_not_count():
+    correct = simulate(REAL_RUN, WHOLE + 2, 1)[0]
+    other = correct.copy()
+    other[:, WHOLE:] = 0
+    for name, bar in compare(correct, other).items():
+        assert bar.error == 0, name
+    other[:, WHOLE - 5 : WHOLE] = other[::-1, WHOLE - 5 : WHOLE]
+    assert compare(correct, other)["gain by bin, visits 23 to 45"].error > 0.04
 
 
 @real

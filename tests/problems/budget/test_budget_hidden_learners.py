@@ -63,8 +63,11 @@ def test_the_simulator_is_judged_by_the_prompts_that_fitted_nothing(monkeypatch)
     monkeypatch.setattr(learning_bars, "read_real_run", Run)
     monkeypatch.setattr(learning_bars, "tuning_half", lambda run: np.array([True, True, True, False]))
     monkeypatch.setattr(learning_bars, "judge", lambda correct: closeness(0.03 if len(correct) == 1 else 0.05))
+    chance = {"gain by bin": 0.25, learning_bars.ALL: 0.1}
+    monkeypatch.setattr(learning_bars, "perfect", lambda prompts: chance if prompts == 1 else {})
     measured = learning_bars.simulator(None)
     assert measured.passed
+    assert "25% are within the limit of gain by bin, 10% within all limits" in measured.figure
     assert "0.050 (bar 0.04, MISSED)" in measured.figure
     monkeypatch.setattr(learning_bars, "judge", lambda correct: closeness(0.05 if len(correct) == 1 else 0.03))
     assert not learning_bars.simulator(None).passed

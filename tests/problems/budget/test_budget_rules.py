@@ -54,6 +54,20 @@ def test_oracles_and_unknown_names_need_more():
             make_rule(name, 3)
 
 
+def test_the_one_that_is_told_twice_learns_the_rates_sooner():
+    """The error of a rate falls by about the square root of 2."""
+    rates = np.random.default_rng(3).beta(0.8, 0.8, 500)
+
+    def error(name):
+        rng, rule = np.random.default_rng(4), make_rule(name, 500, lambda prompts: rates[prompts])
+        for _ in range(4):
+            n = np.full(500, 8)
+            rule.observe(np.arange(500), rng.binomial(n, rates), n)
+        return np.sqrt(np.mean((rule.estimator.mean(np.arange(500)) - rates) ** 2))
+
+    assert 0.6 < error("oracle_rasch_twice") / error("rasch") < 0.85
+
+
 def test_only_the_filter_drops_groups():
     correct, rollouts = np.array([0, 3, 8]), np.full(3, 8)
     assert make_rule("dapo", 3).trains_on(correct, rollouts).tolist() == [False, True, False]

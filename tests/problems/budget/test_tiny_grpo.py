@@ -85,6 +85,19 @@ def test_a_stopped_run_goes_on_exactly(example, monkeypatch, tmp_path, name):
     assert [line.split(",")[:2] for line in whole[1:]] == [[f"{s}", f"{96.0 * s}"] for s in (0, 2, 4, 6)]
 
 
+@pytest.mark.parametrize(("rollouts", "steps"), [(0, 0), (3, 1), (16, 2), (30, 4)])
+def test_a_step_of_the_optimiser_is_of_about_as_many_rollouts_with_a_gradient(example, rollouts, steps):
+    questions = example.arithmetic.split(12, 6, 12).pool
+    net, rows = example.model.Transformer(), torch.arange(rollouts) % 12
+    given, before = net.sample(questions.prompts, rows, torch.Generator().manual_seed(0))
+    taken = []
+    optimizer = torch.optim.SGD(net.parameters(), 1e-3)
+    optimizer.register_step_post_hook(lambda *_: taken.append(1))
+    used = example.run.Used(rows, given, before, torch.ones(rollouts))
+    example.run.learn(net, optimizer, questions.prompts, used, torch.Generator().manual_seed(0), mini=8)
+    assert len(taken) == steps
+
+
 def test_the_ratio_is_of_rollouts_to_the_same_pass_rate(example, tmp_path):
     header = "step,rollouts,pool,unseen"
     slow = [f"{i},{100.0 * i},{0.1 * i},0.5" for i in range(9)]

@@ -5,7 +5,7 @@ from typing import NamedTuple, NoReturn
 
 from allocenv.problems.budget.estimators import DiscountedBeta, ItemResponse, LastRewards
 from allocenv.problems.budget.rules.even import DapoFilter, Uniform
-from allocenv.problems.budget.rules.expected_value import ExpectedValue, KnownRates
+from allocenv.problems.budget.rules.expected_value import ExpectedValue, KnownRates, ToldTwice
 from allocenv.problems.budget.rules.published_knapsack import KnapsackRL
 from allocenv.problems.budget.rules.rounds import PilotCommit, ReinforceAda
 from allocenv.problems.budget.rules.rule import Played as Played
@@ -74,6 +74,11 @@ RULES = {
     "rasch": Line(
         lambda n, rates: ExpectedValue(ItemResponse(n), INFOGAIN),
         "exact knapsack under an item-response model with one common ability",
+        "ours; value: 2509.25849",
+    ),
+    "oracle_rasch_twice": Line(
+        lambda n, rates: ToldTwice(ItemResponse(n), INFOGAIN, rates),
+        "`rasch`, told the outcomes of twice its rollouts",
         "ours; value: 2509.25849",
     ),
     "oracle_exact": Line(

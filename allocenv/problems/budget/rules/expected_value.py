@@ -34,6 +34,24 @@ class ExpectedValue(OneRound):
         return self.beliefs.posterior(prompts)
 
 
+class ToldTwice(ExpectedValue):
+    """Is told as many outcomes again as its rollouts have, drawn at the true rates: what more information is worth."""
+
+    def __init__(self, estimator: Estimator, of: Value, rates: Rates) -> None:
+        super().__init__(estimator, of)
+        self.rates, self.rng = rates, np.random.default_rng(0)
+
+    def allocate(self, prompts: LongArray, total: int, rng: np.random.Generator) -> LongArray:
+        """See `Rule`."""
+        self.rng = rng
+        return super().allocate(prompts, total, rng)
+
+    def observe(self, prompts: LongArray, n_correct: LongArray, n_rollouts: LongArray) -> None:
+        """See `Rule`."""
+        more = self.rng.binomial(n_rollouts, self.rates(prompts))
+        super().observe(prompts, n_correct + more, 2 * n_rollouts)
+
+
 class KnownRates(OneRound):
     """Maximises the value at the true rates."""
 
