@@ -10,8 +10,9 @@ from allocenv.core.bits import seeded
 from allocenv.problems.storage.dynamics import begin, empty_state, serve
 from allocenv.problems.storage.foresight import prediction
 from allocenv.problems.storage.foresight.agent import Foresight
-from allocenv.problems.storage.foresight.choice import FORESEE, RULES, Rule, fills_soon, foresee
+from allocenv.problems.storage.foresight.choice import FORESEE, RULES, SELECT, Rule, fills_soon, foresee
 from allocenv.problems.storage.foresight.history import FEATURES, describe, empty_history, record
+from allocenv.problems.storage.foresight.replay import asset_us
 from allocenv.problems.storage.policies import POLICIES
 from allocenv.problems.storage.rules import System
 from allocenv.problems.storage.simulation import Simulation, second_half
@@ -131,6 +132,25 @@ def placed(value, system=H_AND_M, pages=8, fast=()):
     return foresee(trace.requests, rules, s, 0, 1.0, 0, p, history, 0, room, seeded(0)), room[0]
 
 
+def test_regions_tell_whether_their_pages_come_again():
+    history, seen = empty_history(600, 1000), np.zeros(len(FEATURES))
+    again = slice(len(FEATURES) - 5, len(FEATURES) - 2)
+    for page in (0, 1, 0, 100, 300, 300, 300):
+        record(history, page, 1, False, False)
+    describe(history, 2, np.zeros(2), seen)
+    everywhere = 3 / 7  # of seven accesses those that were not a page's first
+    of_256 = (1 + 0.5 * everywhere) / (4 + 0.5)
+    of_16 = (1 + 0.5 * of_256) / (3 + 0.5)
+    assert seen[again] == pytest.approx([of_16, of_256, everywhere], rel=0.02)  # spans of 100 forget a little
+
+
+def test_who_comes_after_six_capacities_does_not_come_again():
+    history = empty_history(64, 2)
+    for page in (0, *range(16, 29), 0):
+        record(history, page, 1, False, False)
+    assert history.near_again[0] == 0.0
+
+
 def test_a_page_comes_only_if_it_saves_more_than_its_moves():
     # to H: a write of 10 us now, and one day a read of 10 and a write of 37: 57 us in all
     assert not placed(56.9)[0]
@@ -168,6 +188,27 @@ def test_room_that_will_long_be_free_costs_less():
     assert fills_soon(rules, s, 0, 0, 10.0, 10) == pytest.approx(exp(-1))
     serve(trace.requests, rules, s, 0, 0)
     assert fills_soon(rules, s, 0, 0, 10.0, 20) == 1.0
+
+
+@pytest.mark.parametrize("system", ["H&M", "H&M&L_SSD"])
+def test_assets_are_what_is_held_and_the_evictions_that_free_room_saves(system):
+    trace = reads([5, 7, 1, *range(8)])
+    rules, s = System.named(system, shares=(0.5, 0.4)[: system.count("&")]).rules(trace), empty_state(1, 8, 3)
+    begin(rules, s, 0, 0)
+    history, p = empty_history(8, 4), predictor(8)
+    for page, device in ((5, 0), (7, 0), (1, len(rules.capacity) - 2)):
+        serve(trace.requests, rules, s, 0, device)
+        record(history, page, 1, False, False)
+    p.value[-1], p.valued_at[-1] = [0, 3, 0, 0, 0, 20, 0, -9], 3  # a page that is worth less than nothing may leave
+    us = rules.timing.first[0]
+    expected = 0.0
+    for device in range(len(us) - 1):
+        held = [page for page in range(8) if s.alloc.bin_of[0, page] == device]
+        worth = sum(max(p.value[-1, page], 0.0) for page in held) * (us[-1] - us[device]) / (us[-1] - us[0])
+        free = rules.capacity[device] - len(held)
+        due = exp(-free * 3 / max(len(held), 1) / p.horizon)
+        expected += worth + free * due * (us[device] + rules.timing.first[1, device + 1])
+    assert asset_us(rules, s, 0, p, history, 1.0) == pytest.approx(expected)
 
 
 def test_an_extent_leaves_as_a_whole():
@@ -225,6 +266,15 @@ def test_it_reads_no_request_before_it_is_served():
         run.run(Foresight(trace, H_AND_M, 0), 4_000)
         latencies.append(run.latency[:4_000])
     np.testing.assert_array_equal(*latencies)
+
+
+@pytest.mark.parametrize(("used_again", "best"), [(True, 0), (False, 1)])
+def test_it_begins_with_the_rule_that_did_best_before(used_again, best):
+    everything, nothing = Rule(SELECT, 0.0, 0, 1.0), Rule(SELECT, 0.0, 0, 0.0)
+    trace = skewed(8_000, pages=4_000) if used_again else reads(np.random.default_rng(0).permutation(8_000))
+    agent = Foresight.taught(trace, System.named("H&L_SSD"), 0, rules=(everything, nothing))
+    assert agent.mind.following[0] == best
+    assert agent.mind.served[0] == 0
 
 
 def test_rules_may_be_chosen():
