@@ -56,6 +56,7 @@ RULES = (
     Rule(SELECT, 0.0, 2, 1.0, 1.02),
     Rule(SELECT, 0.0, 4, 1.0, 1.02),
     Rule(SELECT, 0.0, 16, 1.0, 1.02),
+    Rule(FORESEE, 0.3, 0, 0.0),
     *(Rule(FORESEE, caution, 0, 0.0, view=view) for view in range(len(VIEWS)) for caution in (0.6, 1.1, 2.0)),
 )
 
