@@ -2,9 +2,9 @@
 
 It learns online what pages will save, runs rules of different boldness and the strong simple ones in shadows
 (simulations of the same devices beside the real ones), and follows the one that lately did best, what its devices
-hold counted: where the learnt rules trail, it is selective LRU. Ideas: an index by the rent of a place (Whittle 1988), relaxed Belady by
-learning (LRB, Song et al., NSDI 2020), sampled eviction (Redis), shadow simulation (Waldspurger et al., USENIX
-ATC 2017); values in time saved instead of hits.
+hold counted: where the learnt rules trail, it is selective LRU. Ideas: an index by the rent of a place (Whittle
+1988), relaxed Belady by learning (LRB, Song et al., NSDI 2020), sampled eviction (Redis), shadow simulation
+(Waldspurger et al., USENIX ATC 2017); values in time saved instead of hits.
 """
 
 import numpy as np
