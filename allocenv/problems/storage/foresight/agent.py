@@ -22,6 +22,9 @@ from allocenv.problems.storage.trace import Trace
 LESSON = 40_000  # requests that are seen before the start: a shorter first half is seen several times ...
 LESSONS = 4  # ... at most so often
 MEMORY = (2_000, 10_000)  # requests over which rules are judged: as many as the capacity, within these limits
+JUDGE_EVERY = 250  # requests between two looks at who does best ...
+APPRAISED = 200  # ... or more: a request pays for so many pages of each shadow to be appraised, at most
+LOOKS = 4  # within the memory, at least
 
 
 class Foresight:
@@ -49,13 +52,15 @@ class Foresight:
     def begin(self) -> None:
         """Start at an empty fast device, with what was learnt so far."""
         n, capacity = len(self.set.kind), int(self.rules.capacity[0])
+        every = max(JUDGE_EVERY, int(self.rules.capacity[:-1].sum()) // APPRAISED)
         self.shadow = empty_state(n, self.n_pages, len(self.rules.capacity))
         for e in range(n):
             begin(self.rules, self.shadow, e, 0)
         self.history = empty_history(self.n_pages, capacity)
         forget_waiting(self.predictor)
         self.mind = Mind(
-            memory=float(np.clip(capacity, *MEMORY)),
+            memory=max(float(np.clip(capacity, *MEMORY)), float(LOOKS * every)),
+            every=every,
             room=np.zeros(1, np.int64),
             after=np.full(1, -1, np.int64),
             following=np.zeros(1, np.int64),

@@ -31,7 +31,6 @@ from allocenv.problems.storage.rules import CHARGED
 
 TEACH_EVERY = 16  # requests between two steps of learning ...
 EAGER_EVERY, EAGER_STEPS = 2, 8_000  # ... and while few steps were made
-JUDGE_EVERY = 250  # requests between two looks at who does best
 LONGER = 10.0  # times the memory, for small differences
 CHANCE = 2.3  # by which share another rule must do better before it takes over, times the root of the memory
 SIZE_MEMORY = 1_000.0  # requests over which their mean size is taken
@@ -42,6 +41,7 @@ class Mind(NamedTuple):
     """What the loop itself keeps."""
 
     memory: float  # requests over which a rule is judged
+    every: int  # requests between two looks at who does best
     room: LongArray  # [1]
     after: LongArray  # [1]  address behind the last request
     following: LongArray  # [1]  the rule in force
@@ -99,7 +99,7 @@ def replay_foresight(x, rules, s, shadow, set_, p, history, m, random, latency, 
         target = _choose(x, rules, s, 0, set_, m.following[0], p, history, m, draw, random)
         latency[i] = serve(x, rules, s, 0, target, m.room[0])
         m.served[0] += 1
-        if m.served[0] % JUDGE_EVERY == 0:
+        if m.served[0] % m.every == 0:
             if ready(p):
                 _appraise(rules, shadow, p, history, m)
             _judge(set_, m)

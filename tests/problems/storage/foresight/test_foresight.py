@@ -277,6 +277,15 @@ def test_it_begins_with_the_rule_that_did_best_before(used_again, best):
     assert agent.mind.served[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("pages", "every", "memory"), [(1_000, 250, 2_000), (200_000, 250, 10_000), (2_000_000, 1_000, 10_000)]
+)
+def test_large_devices_are_appraised_less_often(pages, every, memory):
+    trace = Trace.of("one", None, np.zeros(1), np.array([pages * 4096]), np.zeros(1, bool))
+    mind = Foresight(trace, System.named("H&M"), rules=RULES[:2]).mind
+    assert (mind.every, mind.memory) == (every, memory)
+
+
 def test_rules_may_be_chosen():
     trace = skewed(4_000)
     agent = Foresight(trace, H_AND_M, 0, rules=(RULES[0], Rule(FORESEE, 1.0, 0, 0.0)))
