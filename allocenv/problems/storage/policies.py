@@ -77,7 +77,9 @@ POLICIES: dict[str, Line] = {
         learnt=True,
     ),
     "foresight_online": Line(
-        "ours, learning from nothing while the trace is replayed", partial(Foresight, rules=ONLINE_RULES), learnt=True
+        "ours, learning from nothing while the trace is replayed",
+        partial(Foresight, rules=ONLINE_RULES, credited=False),
+        learnt=True,
     ),
     "harmonia": Line("Harmonia (2025): one Q-network places, one migrates, learning online", Harmonia, learnt=True),
 }

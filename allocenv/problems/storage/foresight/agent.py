@@ -36,10 +36,12 @@ class Foresight:
         system: System,
         seed: int = 0,
         rules: tuple[Rule, ...] = RULES,
+        credited: bool = True,
     ) -> None:
         self.rules = system.rules(trace)
         self.set = arrays_of(rules)
         self.n_pages = trace.n_pages
+        self.credited = credited  # misleads where the workload changes: values are of the old one
         unit = max(saving_of_a_read(self.rules), 1.0)
         asked = float(self.set.caution.max()) * steepest(self.rules)
         rng = np.random.default_rng(seed)
@@ -61,6 +63,7 @@ class Foresight:
         self.mind = Mind(
             memory=max(float(np.clip(capacity, *MEMORY)), float(LOOKS * every)),
             every=every,
+            credited=self.credited,
             room=np.zeros(1, np.int64),
             after=np.full(1, -1, np.int64),
             following=np.zeros(1, np.int64),

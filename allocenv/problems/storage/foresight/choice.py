@@ -23,6 +23,7 @@ from allocenv.problems.storage.rules import FREE
 
 FORESEE, SELECT = 0, 1
 NONE = -1
+BOLD = 0.3  # the least caution
 SAMPLED = 16  # pages that compete for leaving
 TRIES = 64  # random pages looked at for each of them, at most
 
@@ -56,11 +57,13 @@ RULES = (
     Rule(SELECT, 0.0, 2, 1.0, 1.02),
     Rule(SELECT, 0.0, 4, 1.0, 1.02),
     Rule(SELECT, 0.0, 16, 1.0, 1.02),
-    Rule(FORESEE, 0.3, 0, 0.0),
+    Rule(FORESEE, BOLD, 0, 0.0),
     *(Rule(FORESEE, caution, 0, 0.0, view=view) for view in range(len(VIEWS)) for caution in (0.6, 1.1, 2.0)),
 )
 
-ONLINE_RULES = tuple(r for r in RULES if r.view != TIGHT)  # what a tight bound hides is found sooner after a change
+ONLINE_RULES = tuple(
+    r for r in RULES if r.view != TIGHT and r.caution != BOLD
+)  # what a tight bound hides is found sooner after a change
 FRUGAL = 20.0  # times the caution of the others
 FRUGAL_RULES = (  # few moves: "stay", many hits, and foreseeing ones that move only what is worth it many times over
     *(r for r in RULES if r.kind == SELECT and (r.probability == 0.0 or r.hits == 16)),

@@ -42,6 +42,7 @@ class Mind(NamedTuple):
 
     memory: float  # requests over which a rule is judged
     every: int  # requests between two looks at who does best
+    credited: bool  # whether a rule is credited for what its devices hold
     room: LongArray  # [1]
     after: LongArray  # [1]  address behind the last request
     following: LongArray  # [1]  the rule in force
@@ -100,7 +101,7 @@ def replay_foresight(x, rules, s, shadow, set_, p, history, m, random, latency, 
         latency[i] = serve(x, rules, s, 0, target, m.room[0])
         m.served[0] += 1
         if m.served[0] % m.every == 0:
-            if ready(p):
+            if m.credited and ready(p):
                 _appraise(rules, shadow, p, history, m)
             _judge(set_, m)
 
