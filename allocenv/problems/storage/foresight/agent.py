@@ -28,7 +28,14 @@ LOOKS = 4  # within the memory, at least
 
 
 class Foresight:
-    """Made for one trace's pages and one system; reads no request before it is served."""
+    """Made for one trace's pages and one system; reads no request before it is served.
+
+    Args:
+        trace, system: whose pages and devices.
+        seed: of the first weights and of all draws.
+        rules: that are run in shadows.
+        credited: whether rules are credited for what their devices hold when they are compared.
+    """
 
     def __init__(
         self,
@@ -41,7 +48,7 @@ class Foresight:
         self.rules = system.rules(trace)
         self.set = arrays_of(rules)
         self.n_pages = trace.n_pages
-        self.credited = credited  # misleads where the workload changes: values are of the old one
+        self.credited = credited
         unit = max(saving_of_a_read(self.rules), 1.0)
         asked = float(self.set.caution.max()) * steepest(self.rules)
         rng = np.random.default_rng(seed)
