@@ -2,17 +2,20 @@
 
 It learns online what pages will save, runs rules of different boldness and the strong simple ones in shadows
 (simulations of the same devices beside the real ones), and follows the one that lately did best, what its devices
-hold counted: where the learnt rules trail, it is selective LRU. Ideas: an index by the rent of a place (Whittle
-1988), relaxed Belady by learning (LRB, Song et al., NSDI 2020), sampled eviction (Redis), shadow simulation
-(Waldspurger et al., USENIX ATC 2017); values in time saved instead of hits.
+hold counted: where the learnt rules trail, it is selective LRU. Neighbours leave by one I/O, which makes places
+cheap. Ideas: an index by the rent of a place (Whittle 1988), relaxed Belady by learning (LRB, Song et al., NSDI
+2020), sampled eviction (Redis), cleaning by cost and benefit (Rosenblum and Ousterhout, SOSP 1991), shadow
+simulation (Waldspurger et al., USENIX ATC 2017); values in time saved instead of hits.
 """
 
 import numpy as np
 
 from allocenv.core.bits import seeded
 from allocenv.problems.storage.dynamics import begin, empty_state
-from allocenv.problems.storage.foresight.choice import RULES, Rule, arrays_of, saving_of_a_read, steepest
+from allocenv.problems.storage.foresight.choice import RULES, Rule, arrays_of
+from allocenv.problems.storage.foresight.costs import saving_of_a_read, steepest
 from allocenv.problems.storage.foresight.history import empty_history
+from allocenv.problems.storage.foresight.leaving import new_price
 from allocenv.problems.storage.foresight.prediction import forget_waiting, new_predictor
 from allocenv.problems.storage.foresight.replay import Mind, replay_foresight
 from allocenv.problems.storage.rules import System
@@ -22,9 +25,8 @@ from allocenv.problems.storage.trace import Trace
 LESSON = 40_000  # requests that are seen before the start: a shorter first half is seen several times ...
 LESSONS = 4  # ... at most so often
 MEMORY = (2_000, 10_000)  # requests over which rules are judged: as many as the capacity, within these limits
-JUDGE_EVERY = 250  # requests between two looks at who does best ...
-APPRAISED = 200  # ... or more: a request pays for so many pages of each shadow to be appraised, at most
-LOOKS = 4  # within the memory, at least
+LOOKS = (4, 8)  # at who does best, within the memory: at least, and at most ...
+APPRAISED = 200  # ... or as a request pays for so many pages of each shadow to be appraised, at most
 
 
 class Foresight:
@@ -61,22 +63,25 @@ class Foresight:
     def begin(self) -> None:
         """Start at an empty fast device, with what was learnt so far."""
         n, capacity = len(self.set.kind), int(self.rules.capacity[0])
-        every = max(JUDGE_EVERY, int(self.rules.capacity[:-1].sum()) // APPRAISED)
+        memory = int(np.clip(capacity, *MEMORY))
+        every = max(memory // LOOKS[1], int(self.rules.capacity[:-1].sum()) // APPRAISED)
         self.shadow = empty_state(n, self.n_pages, len(self.rules.capacity))
         for e in range(n):
             begin(self.rules, self.shadow, e, 0)
         self.history = empty_history(self.n_pages, capacity)
         forget_waiting(self.predictor)
         self.mind = Mind(
-            memory=max(float(np.clip(capacity, *MEMORY)), float(LOOKS * every)),
+            memory=float(max(memory, LOOKS[0] * every)),
             every=every,
             credited=self.credited,
             room=np.zeros(1, np.int64),
             after=np.full(1, -1, np.int64),
             following=np.zeros(1, np.int64),
             score=np.zeros((2, n)),
+            spent=np.zeros(2),
             served=np.zeros(1, np.int64),
             size=np.ones(1),
+            price=np.stack([new_price(self.rules)] * n),
             asset=np.full(n, np.nan),
         )
 

@@ -1,31 +1,26 @@
-"""Where should a request go, and who leaves for it? Rules of different boldness, all run in a shadow.
+"""Where should a request go? Rules of different boldness, all run in a shadow.
 
-A foreseeing rule admits a request where what its pages will save exceeds what moving costs now, times
-`caution`, and what the pages that leave would have saved. Requests wait for their slowest page: what is missing
-of an extent is worth what the whole extent then saves, and an extent leaves as a whole. Who leaves is the least
-valuable of some pages of the device, drawn at random.
+A foreseeing rule admits a request where what its pages will save exceeds what moving costs, times `caution`, and
+what the pages that leave would have saved. Requests wait for their slowest page: what is missing of an extent is
+worth what the whole extent then saves.
 Selective LRU (n-hit, random admission) and staying are rules as well.
 """
 
-from math import exp
 from typing import NamedTuple
 
 import numpy as np
 
 from allocenv.core.arrays import Array, LongArray
-from allocenv.core.bits import next_bits
 from allocenv.core.kernel import inlined, kernel
 from allocenv.core.resource_state import touch_last
-from allocenv.problems.storage.devices import MEAN_SQRT_DISTANCE
 from allocenv.problems.storage.dynamics import READ, WRITE
+from allocenv.problems.storage.foresight.costs import access_us, eviction_us, place_us, saving_us
+from allocenv.problems.storage.foresight.leaving import cheapest_run, fills_soon, look_at_price, remember_price
 from allocenv.problems.storage.foresight.prediction import TIGHT, VIEWS, value_of
 from allocenv.problems.storage.rules import FREE
 
 FORESEE, SELECT = 0, 1
-NONE = -1
 BOLD = 0.3  # the least caution
-SAMPLED = 16  # pages that compete for leaving
-TRIES = 64  # random pages looked at for each of them, at most
 
 
 class Rule(NamedTuple):
@@ -83,76 +78,12 @@ def arrays_of(rules: tuple[Rule, ...]) -> Rules:
     )
 
 
-@inlined
-def access_us(rules, device, op, n, sequential):
-    """Expected time of one I/O on an idle device."""
-    timing = rules.timing
-    us = timing.first[op, device] + (n - 1) * timing.further[op, device]
-    if timing.full_seek[device] > 0.0 and not sequential:
-        us += timing.track[device] + (timing.full_seek[device] - timing.track[device]) * MEAN_SQRT_DISTANCE
-        us += timing.rotation[device]
-    return us
-
-
-@inlined
-def saving_us(rules, device, op, n, sequential):
-    """What a request saves on the device instead of the slowest."""
-    slowest = rules.capacity.size - 1
-    return access_us(rules, slowest, op, n, sequential) - access_us(rules, device, op, n, sequential)
-
-
-@inlined
-def eviction_us(rules, device, n):
-    """Expected time to move a run of pages down."""
-    return access_us(rules, device, READ, n, False) + access_us(rules, device + 1, WRITE, n, False)
-
-
-@inlined
-def coming_us(rules, op, n):
-    """What a request's pages pay to come to the fastest device, and for others to leave for them."""
-    if rules.accounting == FREE:
-        return 0.0
-    us = access_us(rules, 0, WRITE, n, False) + eviction_us(rules, 0, n)
-    if op == WRITE:
-        us -= access_us(rules, rules.capacity.size - 1, WRITE, n, False)
-    return us
-
-
 @kernel
-def saving_of_a_read(rules):
-    """What a page saves on the fastest device instead of the slowest where it is read."""
-    return saving_us(rules, 0, READ, 1, False)
-
-
-@kernel
-def steepest(rules):
-    """How many times more of its saving a page may pay to go up one device than to come all the way; 1 of two."""
-    slowest = rules.capacity.size - 1
-    whole = (access_us(rules, 0, WRITE, 1, False) + eviction_us(rules, 0, 1)) / max(saving_of_a_read(rules), 1.0)
-    most = whole
-    for device in range(slowest):
-        saving = access_us(rules, device + 1, READ, 1, False) - access_us(rules, device, READ, 1, False)
-        cost = access_us(rules, device, WRITE, 1, False) + eviction_us(rules, device, 1)
-        most = max(most, cost / max(saving, 1.0))
-    return most / whole
-
-
-@inlined
-def fills_soon(rules, s, b, device, horizon, clock):
-    """How much an eviction counts that is due when the device is full, less the later that is; 1: full now.
-
-    It goes on filling as fast as it did so far, since `clock` page accesses.
-    """
-    used = s.alloc.used[b, 0, device]
-    return exp(-(rules.capacity[device] - used) * clock / max(used, 1) / horizon)
-
-
-@kernel
-def foresee(x, rules, s, b, caution, view, p, history, target, room, random):
+def foresee(x, rules, s, b, caution, view, p, history, target, price, room, random):
     """Whether the next request should come to the target device.
 
     If so, pages to leave stand at the end of the device's list and room[0] is how many more of them leave than
-    the request needs.
+    the request needs; it pays for as many as it needs. `price` of a place is kept up to date.
     """
     t = s.at[b]
     first, n, op = x.first[t], x.pages[t], WRITE if x.write[t] else READ
@@ -172,27 +103,27 @@ def foresee(x, rules, s, b, caution, view, p, history, target, room, random):
     cost = access_us(rules, target, WRITE, missing, False)
     if op == WRITE:  # what is written goes to the target instead of where it is
         cost -= access_us(rules, slowest, WRITE, missing, False)
-    short = missing - (rules.capacity[target] - s.alloc.used[b, 0, target])
-    if short <= 0:  # nobody leaves now, but one day these pages will
-        cost += eviction_us(rules, target, missing) * fills_soon(rules, s, b, target, p.horizon, history.clock[0])
-    if gain <= priced * cost:
-        return False
+    short = max(missing - (rules.capacity[target] - s.alloc.used[b, 0, target]), 0)
+    if short < missing:  # nobody leaves now for these pages, but one day somebody will
+        look_at_price(x, rules, s, b, priced, view, p, history, target, first, n, price, random)
+        due = (missing - short) * fills_soon(rules, s, b, target, p.horizon, history.clock[0])
+        cost += due * place_us(rules, price, target, missing)
+        gain -= due * price[target, 1] * ratio
     leaving = 0
-    while leaving < short:
-        victim, value = _least_valuable(s, b, view, p, history, target, first, n, random)
-        if victim == NONE:
+    while leaving < short and gain > priced * cost:
+        begin, end, lost = cheapest_run(x, rules, s, b, priced, view, p, history, target, first, n, random)
+        if begin == end:
             return False
-        begin, end = _extent(s, b, victim, target, first, n)
         length = end - begin
-        cost += eviction_us(rules, target, length)
-        gain -= max(value, 0.0) * length * ratio
-        if gain <= priced * cost:
-            return False
+        remember_price(rules, price, target, length, lost)
+        share = min(length, short - leaving) / length
+        cost += share * eviction_us(rules, target, length)
+        gain -= share * lost * ratio
         for page in range(end - 1, begin - 1, -1):
             touch_last(s.alloc, b, page)
         leaving += length
-    room[0] = max(leaving - short, 0) if short > 0 else 0
-    return True
+    room[0] = leaving - short
+    return gain > priced * cost
 
 
 @inlined
@@ -210,48 +141,6 @@ def _times(rules, s, b, first, n, op, target, missing):
         if here > 0 and device <= target:
             then = max(then, access_us(rules, device, op, here, False))
     return now, then
-
-
-@inlined
-def _least_valuable(s, b, view, p, history, device, first, n, random):
-    """Of some random pages of the device, none of the request itself, the one that will save least."""
-    victim, least = NONE, 0.0
-    pages = s.accesses.shape[1]
-    found = 0
-    for _ in range(SAMPLED * TRIES):
-        page = (next_bits(random) >> 5) % pages
-        if s.alloc.bin_of[b, page] != device or (first <= page < first + n):
-            continue
-        value = value_of(p, history, page, view)
-        if victim == NONE or value < least:
-            victim, least = page, value
-        found += 1
-        if found == SAMPLED:
-            break
-    return victim, least
-
-
-@inlined
-def _extent(s, b, page, device, first, n):
-    """The run of neighbours on the device that were last accessed by the same request."""
-    last = s.last_access[b, page]
-    begin = page
-    while (
-        begin > 0
-        and s.alloc.bin_of[b, begin - 1] == device
-        and s.last_access[b, begin - 1] == last
-        and not first <= begin - 1 < first + n
-    ):
-        begin -= 1
-    end = page + 1
-    while (
-        end < s.accesses.shape[1]
-        and s.alloc.bin_of[b, end] == device
-        and s.last_access[b, end] == last
-        and not first <= end < first + n
-    ):
-        end += 1
-    return begin, end
 
 
 @inlined

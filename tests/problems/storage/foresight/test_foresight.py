@@ -10,8 +10,9 @@ from allocenv.core.bits import seeded
 from allocenv.problems.storage.dynamics import begin, empty_state, serve
 from allocenv.problems.storage.foresight import prediction
 from allocenv.problems.storage.foresight.agent import Foresight
-from allocenv.problems.storage.foresight.choice import FORESEE, RULES, SELECT, Rule, fills_soon, foresee
+from allocenv.problems.storage.foresight.choice import FORESEE, RULES, SELECT, Rule, foresee
 from allocenv.problems.storage.foresight.history import FEATURES, describe, empty_history, record
+from allocenv.problems.storage.foresight.leaving import fills_soon, new_price
 from allocenv.problems.storage.foresight.replay import asset_us
 from allocenv.problems.storage.policies import POLICIES
 from allocenv.problems.storage.rules import System
@@ -129,7 +130,7 @@ def placed(value, system=H_AND_M, pages=8, fast=()):
     p = predictor(trace.n_pages, unit=1.0, worth=1.0)  # every page on the device is worth 1 us
     p.value[:, 7], p.valued_at[:, 7] = value, 0
     room = np.zeros(1, np.int64)
-    return foresee(trace.requests, rules, s, 0, 1.0, 0, p, history, 0, room, seeded(0)), room[0]
+    return foresee(trace.requests, rules, s, 0, 1.0, 0, p, history, 0, new_price(rules), room, seeded(0)), room[0]
 
 
 def test_regions_tell_whether_their_pages_come_again():
@@ -175,7 +176,8 @@ def test_the_last_page_of_an_extent_saves_what_the_others_could_not(value, comes
     p = predictor(trace.n_pages)
     p.value[:], p.valued_at[:] = value, 0
     assert (2 * value * (slow - fast) / whole > 57) == comes
-    found = foresee(trace.requests, rules, s, 0, 1.0, 0, p, empty_history(2, 2), 0, np.zeros(1, np.int64), seeded(0))
+    history, price, room = empty_history(2, 2), new_price(rules), np.zeros(1, np.int64)
+    found = foresee(trace.requests, rules, s, 0, 1.0, 0, p, history, 0, price, room, seeded(0))
     assert found == comes
 
 
@@ -208,7 +210,7 @@ def test_assets_are_what_is_held_and_the_evictions_that_free_room_saves(system):
         free = rules.capacity[device] - len(held)
         due = exp(-free * 3 / max(len(held), 1) / p.horizon)
         expected += worth + free * due * (us[device] + rules.timing.first[1, device + 1])
-    assert asset_us(rules, s, 0, p, history, 1.0) == pytest.approx(expected)
+    assert asset_us(rules, s, 0, p, history, new_price(rules), 1.0) == pytest.approx(expected)
 
 
 def test_an_extent_leaves_as_a_whole():
@@ -220,7 +222,7 @@ def test_an_extent_leaves_as_a_whole():
     p = predictor(trace.n_pages)
     p.value[:, 2:], p.valued_at[:, 2:] = 99.0, 0
     room = np.zeros(1, np.int64)
-    assert foresee(trace.requests, rules, s, 0, 1.0, 0, p, history, 0, room, seeded(0))
+    assert foresee(trace.requests, rules, s, 0, 1.0, 0, p, history, 0, new_price(rules), room, seeded(0))
     serve(trace.requests, rules, s, 0, 0, room[0])
     assert s.alloc.bin_of[0].tolist() == [1, 1, 0, 0]
 
@@ -278,7 +280,7 @@ def test_it_begins_with_the_rule_that_did_best_before(used_again, best):
 
 
 @pytest.mark.parametrize(
-    ("pages", "every", "memory"), [(1_000, 250, 2_000), (200_000, 250, 10_000), (2_000_000, 1_000, 10_000)]
+    ("pages", "every", "memory"), [(1_000, 250, 2_000), (200_000, 1_250, 10_000), (4_000_000, 2_000, 10_000)]
 )
 def test_large_devices_are_appraised_less_often(pages, every, memory):
     trace = Trace.of("one", None, np.zeros(1), np.array([pages * 4096]), np.zeros(1, bool))
