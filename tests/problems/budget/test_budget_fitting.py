@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from allocenv.core.data import data_folder
-from allocenv.problems.budget.learner.fitting import ALL, WHOLE, compare, judge, perfect, simulate
+from allocenv.problems.budget.learner.fitting import ALL, WHOLE, compare, judge, judge_full, perfect, simulate
 from allocenv.problems.budget.learner.presets import REAL_RUN
 from allocenv.problems.budget.learner.statistics import figures, fitted_beta
 from allocenv.problems.budget.real_run import ABSENT, read_real_run, tuning_half
@@ -49,6 +49,16 @@ def test_a_run_is_as_close_as_can_be_to_itself_and_later_visits_do_not_count():
         assert bar.error == 0, name
     other[:, WHOLE - 5 : WHOLE] = other[::-1, WHOLE - 5 : WHOLE]
     assert compare(correct, other)["gain by bin, visits 23 to 45"].error > 0.04
+
+
+def test_it_moves_as_all_prompts_of_the_run_do_a_third_of_which_nobody_here_has_seen():
+    for name, bar in judge_full().items():
+        assert bar.error <= bar.limit, name
+
+
+def test_another_simulator_does_not():
+    still = judge_full(REAL_RUN._replace(pace=0.0), learners=4)
+    assert still["gain by bin"].error > 0.15
 
 
 @real
