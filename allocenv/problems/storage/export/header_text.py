@@ -200,11 +200,9 @@ static inline uint32_t ${name}_long_bin(uint32_t value)
 
 static inline uint32_t ${name}_free_bin(const ${name}_tier *fastest, uint32_t free_pages)
 {
-    uint32_t bin = 0;
-    int k;
-    for (k = 0; k < 7; k++)
-        bin += free_pages >= fastest->at_least[k];
-    return bin;
+    uint32_t bin = 4u * (free_pages >= fastest->at_least[3]);
+    bin += 2u * (free_pages >= fastest->at_least[bin + 1]);
+    return bin + (free_pages >= fastest->at_least[bin]);
 }
 
 /* The device for a request, seen before ${name}_touched. */
