@@ -45,10 +45,10 @@ $level
 };
 
 /* Swish of a sum between -$end and $end; 30 bits of fractions. A shift right keeps the sign, as every compiler does. */
-static inline int64_t ${name}_near(int32_t z)
+static inline int64_t ${name}_near(int64_t z)
 {
-    int32_t cell = (z >> $cell_bits) + ${NAME}_HALF + 1;
-    return (int64_t)${name}_slope[cell] * z + ${name}_level[cell];
+    int64_t cell = (z >> $cell_bits) + ${NAME}_HALF + 1;
+    return ${name}_slope[cell] * z + ${name}_level[cell];
 }
 
 /* Swish of any sum: 0 below, z above. */
@@ -191,10 +191,17 @@ static inline uint32_t ${name}_size_bin(uint32_t pages)
     return bin < 7 ? bin : 7;
 }
 
-/* The value itself below 8, then four bins per power of two, at most 63. */
+/* The value itself below 8, then four bins per power of two: 63 for the greatest count. */
+static inline uint32_t ${name}_count_bin(uint32_t value)
+{
+    uint32_t octave = ${name}_log2(value | 4) - 2;
+    return 4 * octave + (value >> octave);
+}
+
+/* The same of an interval, at most 63. */
 static inline uint32_t ${name}_long_bin(uint32_t value)
 {
-    uint32_t octave = ${name}_log2(value | 4) - 2, bin = 4 * octave + (value >> octave);
+    uint32_t bin = ${name}_count_bin(value);
     return bin < 63 ? bin : 63;
 }
 
@@ -212,7 +219,7 @@ static inline int ${name}_place(const ${name}_tier *fastest, uint32_t free_pages
     uint32_t access = ${name}_long_bin(${name}_since_access(page, now));
     uint32_t move = ${name}_long_bin(${name}_since_move(page, now));
     return ${name}_decide(is_write != 0, ${name}_size_bin(pages), ${name}_is_new(page) ? 63 : access,
-                          ${name}_long_bin(${name}_count(page)), ${name}_free_bin(fastest, free_pages),
+                          ${name}_count_bin(${name}_count(page)), ${name}_free_bin(fastest, free_pages),
                           (uint32_t)${name}_device(page), ${name}_was_moved(page) ? move : 63);
 }
 
