@@ -106,27 +106,29 @@ def judge(correct: IntArray, nature: Nature = REAL_RUN, learners: int = 24) -> M
 def compare(correct: IntArray, made: IntArray) -> Mapping[str, Bar]:
     """Figures of successes [P, V] of 8 beside those of made-up ones [Q, W], both over at least 46 visits."""
     real, made = correct[:, :WHOLE], made[:, :WHOLE]
-    one, other = figures(real, *GAINS), figures(made, *GAINS)
+    one = figures(real, *GAINS)
     late, late_made = (figures(x[:, FIRST_HALF:], *EARLY_GAINS) for x in (real, made))
     return {
         "transitions, visits 23 to 45": Bar(late.transitions, late_made.transitions, 0.03),
-        "transitions, all visits": Bar(one.transitions, other.transitions, 0.03),
         "gain by bin, visits 23 to 45": Bar(late.gains, late_made.gains, 0.04),
-        "gain by bin": Bar(one.gains, other.gains, 0.04),
-        "Beta of the last visits": Bar(_late_beta(real), _late_beta(made), 0.05),
-        "correlations at lags": Bar(one.lags, other.lags, 0.02),
-    }
+    } | _over_all_visits(one.transitions, one.gains, _late_beta(real), one.lags, made)
 
 
 def judge_full(nature: Nature = REAL_RUN, learners: int = 24) -> Mapping[str, Bar]:
     """How far the simulator is from the figures of the whole real run."""
     made, _ = simulate(nature, WHOLE, learners, seed=1)
+    transitions, gains = np.array(FULL_TRANSITIONS), np.array(FULL_GAINS)
+    return _over_all_visits(transitions, gains, np.array(FULL_BETA), np.array(FULL_LAGS), made)
+
+
+def _over_all_visits(transitions: Array, gains: Array, beta: Array, lags: Array, made: IntArray) -> dict[str, Bar]:
+    """Figures of a real run over 46 visits beside those of made-up successes [Q, V] of 8."""
     other = figures(made, *GAINS)
     return {
-        "transitions, all visits": Bar(np.array(FULL_TRANSITIONS), other.transitions, 0.03),
-        "gain by bin": Bar(np.array(FULL_GAINS), other.gains, 0.04),
-        "Beta of the last visits": Bar(np.array(FULL_BETA), _late_beta(made), 0.05),
-        "correlations at lags": Bar(np.array(FULL_LAGS), other.lags, 0.02),
+        "transitions, all visits": Bar(transitions, other.transitions, 0.03),
+        "gain by bin": Bar(gains, other.gains, 0.04),
+        "Beta of the last visits": Bar(beta, _late_beta(made), 0.05),
+        "correlations at lags": Bar(lags, other.lags, 0.02),
     }
 
 
