@@ -15,7 +15,7 @@ from allocenv.problems.storage.dynamics import begin, empty_state
 from allocenv.problems.storage.foresight.choice import RULES, Rule, arrays_of
 from allocenv.problems.storage.foresight.costs import saving_of_a_read, steepest
 from allocenv.problems.storage.foresight.history import empty_history
-from allocenv.problems.storage.foresight.leaving import new_price
+from allocenv.problems.storage.foresight.leaving import new_price, nobody_called
 from allocenv.problems.storage.foresight.prediction import forget_waiting, new_predictor
 from allocenv.problems.storage.foresight.replay import Mind, replay_foresight
 from allocenv.problems.storage.rules import System
@@ -74,6 +74,7 @@ class Foresight:
             memory=float(max(memory, LOOKS[0] * every)),
             every=every,
             credited=self.credited,
+            called=nobody_called(self.n_pages),
             room=np.zeros(1, np.int64),
             after=np.full(1, -1, np.int64),
             following=np.zeros(1, np.int64),

@@ -15,7 +15,13 @@ from allocenv.core.kernel import inlined, kernel
 from allocenv.core.resource_state import touch_last
 from allocenv.problems.storage.dynamics import READ, WRITE
 from allocenv.problems.storage.foresight.costs import access_us, eviction_us, place_us, saving_us
-from allocenv.problems.storage.foresight.leaving import cheapest_run, fills_soon, look_at_price, remember_price
+from allocenv.problems.storage.foresight.leaving import (
+    call_anew,
+    cheapest_run,
+    fills_soon,
+    look_at_price,
+    remember_price,
+)
 from allocenv.problems.storage.foresight.prediction import TIGHT, VIEWS, value_of
 from allocenv.problems.storage.rules import FREE
 
@@ -79,7 +85,7 @@ def arrays_of(rules: tuple[Rule, ...]) -> Rules:
 
 
 @kernel
-def foresee(x, rules, s, b, caution, view, p, history, target, price, room, random):
+def foresee(x, rules, s, b, caution, view, p, history, target, price, called, room, random):
     """Whether the next request should come to the target device.
 
     If so, pages to leave stand at the end of the device's list and room[0] is how many more of them leave than
@@ -103,15 +109,16 @@ def foresee(x, rules, s, b, caution, view, p, history, target, price, room, rand
     cost = access_us(rules, target, WRITE, missing, False)
     if op == WRITE:  # what is written goes to the target instead of where it is
         cost -= access_us(rules, slowest, WRITE, missing, False)
+    call_anew(called, first, n)
     short = max(missing - (rules.capacity[target] - s.alloc.used[b, 0, target]), 0)
     if short < missing:  # nobody leaves now for these pages, but one day somebody will
-        look_at_price(x, rules, s, b, priced, view, p, history, target, first, n, price, random)
+        look_at_price(x, rules, s, b, priced, view, p, history, target, called, price, random)
         due = (missing - short) * fills_soon(rules, s, b, target, p.horizon, history.clock[0])
         cost += due * place_us(rules, price, target, missing)
         gain -= due * price[target, 1] * ratio
     leaving = 0
     while leaving < short and gain > priced * cost:
-        begin, end, lost = cheapest_run(x, rules, s, b, priced, view, p, history, target, first, n, random)
+        begin, end, lost = cheapest_run(x, rules, s, b, priced, view, p, history, target, called, random)
         if begin == end:
             return False
         length = end - begin
@@ -121,6 +128,7 @@ def foresee(x, rules, s, b, caution, view, p, history, target, price, room, rand
         gain -= share * lost * ratio
         for page in range(end - 1, begin - 1, -1):
             touch_last(s.alloc, b, page)
+            called.latest[page] = called.decisions[0]
         leaving += length
     room[0] = leaving - short
     return gain > priced * cost

@@ -11,7 +11,7 @@ from allocenv.problems.storage.dynamics import READ, STAY, WRITE, serve
 from allocenv.problems.storage.foresight.choice import FORESEE, foresee, selects
 from allocenv.problems.storage.foresight.costs import coming_us, place_us, saving_us
 from allocenv.problems.storage.foresight.history import record
-from allocenv.problems.storage.foresight.leaving import fills_soon
+from allocenv.problems.storage.foresight.leaving import Called, fills_soon
 from allocenv.problems.storage.foresight.prediction import (
     is_due,
     label_request,
@@ -37,6 +37,7 @@ class Mind(NamedTuple):
     memory: float  # requests over which a rule is judged
     every: int  # requests between two looks at who does best
     credited: bool  # whether a rule is credited for what its devices hold
+    called: Called  # pages that leave for no one now
     room: LongArray  # [1]
     after: LongArray  # [1]  address behind the last request
     following: LongArray  # [1]  the rule in force
@@ -56,7 +57,7 @@ def _choose(x, rules, s, b, set_, e, p, history, m, draw, random):
     if kind == FORESEE and ready(p):
         for device in range(rules.capacity.size - 1):
             caution, view, price = set_.caution[e], set_.viewed[e], m.price[e]
-            if foresee(x, rules, s, b, caution, view, p, history, device, price, m.room, random):
+            if foresee(x, rules, s, b, caution, view, p, history, device, price, m.called, m.room, random):
                 return device
         return STAY
     rule = FALLBACK if kind == FORESEE else e

@@ -12,7 +12,7 @@ from allocenv.problems.storage.foresight import prediction
 from allocenv.problems.storage.foresight.agent import Foresight
 from allocenv.problems.storage.foresight.choice import FORESEE, RULES, SELECT, Rule, foresee
 from allocenv.problems.storage.foresight.history import FEATURES, describe, empty_history, record
-from allocenv.problems.storage.foresight.leaving import fills_soon, new_price
+from allocenv.problems.storage.foresight.leaving import fills_soon, new_price, nobody_called
 from allocenv.problems.storage.foresight.replay import asset_us
 from allocenv.problems.storage.policies import POLICIES
 from allocenv.problems.storage.rules import System
@@ -129,8 +129,9 @@ def placed(value, system=H_AND_M, pages=8, fast=()):
     history = empty_history(trace.n_pages, 2)
     p = predictor(trace.n_pages, unit=1.0, worth=1.0)  # every page on the device is worth 1 us
     p.value[:, 7], p.valued_at[:, 7] = value, 0
-    room = np.zeros(1, np.int64)
-    return foresee(trace.requests, rules, s, 0, 1.0, 0, p, history, 0, new_price(rules), room, seeded(0)), room[0]
+    called, room = nobody_called(trace.n_pages), np.zeros(1, np.int64)
+    found = foresee(trace.requests, rules, s, 0, 1.0, 0, p, history, 0, new_price(rules), called, room, seeded(0))
+    return found, room[0]
 
 
 def test_regions_tell_whether_their_pages_come_again():
@@ -176,8 +177,8 @@ def test_the_last_page_of_an_extent_saves_what_the_others_could_not(value, comes
     p = predictor(trace.n_pages)
     p.value[:], p.valued_at[:] = value, 0
     assert (2 * value * (slow - fast) / whole > 57) == comes
-    history, price, room = empty_history(2, 2), new_price(rules), np.zeros(1, np.int64)
-    found = foresee(trace.requests, rules, s, 0, 1.0, 0, p, history, 0, price, room, seeded(0))
+    history, called, room = empty_history(2, 2), nobody_called(2), np.zeros(1, np.int64)
+    found = foresee(trace.requests, rules, s, 0, 1.0, 0, p, history, 0, new_price(rules), called, room, seeded(0))
     assert found == comes
 
 
@@ -221,8 +222,8 @@ def test_an_extent_leaves_as_a_whole():
     history = empty_history(trace.n_pages, 2)
     p = predictor(trace.n_pages)
     p.value[:, 2:], p.valued_at[:, 2:] = 99.0, 0
-    room = np.zeros(1, np.int64)
-    assert foresee(trace.requests, rules, s, 0, 1.0, 0, p, history, 0, new_price(rules), room, seeded(0))
+    called, room = nobody_called(trace.n_pages), np.zeros(1, np.int64)
+    assert foresee(trace.requests, rules, s, 0, 1.0, 0, p, history, 0, new_price(rules), called, room, seeded(0))
     serve(trace.requests, rules, s, 0, 0, room[0])
     assert s.alloc.bin_of[0].tolist() == [1, 1, 0, 0]
 

@@ -10,7 +10,15 @@ from allocenv.problems.storage.dynamics import begin, empty_state, serve
 from allocenv.problems.storage.foresight.choice import foresee
 from allocenv.problems.storage.foresight.costs import place_us
 from allocenv.problems.storage.foresight.history import empty_history
-from allocenv.problems.storage.foresight.leaving import LONGEST, cheapest_run, look_at_price, new_price, remember_price
+from allocenv.problems.storage.foresight.leaving import (
+    LONGEST,
+    call_anew,
+    cheapest_run,
+    look_at_price,
+    new_price,
+    nobody_called,
+    remember_price,
+)
 from allocenv.problems.storage.foresight.prediction import new_predictor
 from allocenv.problems.storage.rules import System
 from allocenv.problems.storage.trace import Trace
@@ -64,9 +72,9 @@ def test_the_run_that_leaves_is_the_cheapest_of_its_slow_twin(accounting, data):
     trace, rules, s, p, history = holding(pages.tolist(), held, values, accounting)
     asked = data.draw(st.integers(0, n - 1))  # the request's own page never leaves
     caution = 1.0 if accounting == "charged" else 0.0
-    front, back, lost = cheapest_run(
-        trace.requests, rules, s, 0, caution, 0, p, history, 0, asked, 1, seeded(data.draw(st.integers(0, 99)))
-    )
+    called, random = nobody_called(n), seeded(data.draw(st.integers(0, 99)))
+    call_anew(called, asked, 1)
+    front, back, lost = cheapest_run(trace.requests, rules, s, 0, caution, 0, p, history, 0, called, random)
     may = [k and i != asked for i, k in enumerate(held)]
     runs = [slow_run(pages, may, values, k, accounting == "charged") for k in range(n) if may[k]]
     if front == back:
@@ -82,9 +90,8 @@ def test_the_run_that_leaves_is_the_cheapest_of_its_slow_twin(accounting, data):
 def comes(value):
     """Whether a page that will save so much replaces one of four neighbours worth nothing; and who else leaves."""
     trace, rules, s, p, history = holding([0, 1, 2, 3, 9], [True] * 4 + [False], [0.0] * 4 + [value])
-    room = np.zeros(1, np.int64)
-    price = new_price(rules)
-    found = foresee(trace.requests, rules, s, 0, 1.0, 0, p, history, 0, price, room, seeded(0))
+    called, room = nobody_called(trace.n_pages), np.zeros(1, np.int64)
+    found = foresee(trace.requests, rules, s, 0, 1.0, 0, p, history, 0, new_price(rules), called, room, seeded(0))
     if found:
         serve(trace.requests, rules, s, 0, 0, room[0])
     return found, s.alloc.bin_of[0].tolist()
@@ -94,6 +101,23 @@ def test_neighbours_leave_together_and_a_request_pays_for_the_place_it_needs():
     a_place = (ONE + 3 * FURTHER) / 4
     assert comes(10.0 + a_place - 0.1) == (False, [0, 0, 0, 0, 1])
     assert comes(10.0 + a_place + 0.1) == (True, [1, 1, 1, 1, 0])
+
+
+def test_runs_that_leave_for_one_request_are_different_ones():
+    """A request for two pages finds four scattered ones: the two that are worth least leave, each once."""
+    offset, size = np.array([0, 2, 4, 6, 8]) * 4096, np.array([1, 1, 1, 1, 2]) * 4096
+    trace = Trace.of("scattered", None, offset, size, np.zeros(5, bool))
+    rules, s = System.named("H&M", shares=(4 / 6,)).rules(trace), empty_state(1, trace.n_pages, 2)
+    begin(rules, s, 0, 0)
+    for _ in range(4):
+        serve(trace.requests, rules, s, 0, 0)
+    p = new_predictor(trace.n_pages, 4, 1.0, 2.0, np.random.default_rng(0))
+    p.value[:], p.valued_at[:] = [9.0, 1.0, 0.0, 9.0, 99.0, 99.0], 0
+    history, called, room = empty_history(trace.n_pages, 4), nobody_called(trace.n_pages), np.zeros(1, np.int64)
+    assert foresee(trace.requests, rules, s, 0, 1.0, 0, p, history, 0, new_price(rules), called, room, seeded(0))
+    assert room[0] == 0
+    serve(trace.requests, rules, s, 0, 0, room[0])
+    assert s.alloc.bin_of[0].tolist() == [0, 1, 1, 0, 0, 0]
 
 
 def test_a_price_is_what_places_cost_lately():
@@ -110,8 +134,9 @@ def test_a_price_is_what_places_cost_lately():
 def test_who_finds_a_free_place_looks_now_and_then_at_what_places_cost():
     """Else a price that was once too high would never be corrected: nobody would come, and nobody leave."""
     trace, rules, s, p, history = holding([0, 1, 2, 3, 9], [True] * 4 + [False], [2.0] * 5)
-    price, random = new_price(rules), seeded(0)
+    price, called, random = new_price(rules), nobody_called(5), seeded(0)
+    call_anew(called, 4, 1)
     price[0] = 1000.0
     for _ in range(5_000):
-        look_at_price(trace.requests, rules, s, 0, 1.0, 0, p, history, 0, 4, 1, price, random)
+        look_at_price(trace.requests, rules, s, 0, 1.0, 0, p, history, 0, called, price, random)
     np.testing.assert_allclose(price, [[(ONE + 3 * FURTHER) / 4, 2.0]], rtol=1e-2)
