@@ -1,7 +1,7 @@
 """How does a table policy become TorchScript or ONNX? As a network of whole numbers, equal to its C header.
 
-Bins pick rows of a first layer; each unit's sum picks a line of a curve; a last layer says what choices 1..
-promise above choice 0.
+Bins pick rows of a first layer; the size of each unit's sum picks a cell of a curve; a last layer of curve and bins
+says what choices 1.. promise above choice 0.
 """
 
 import logging
@@ -26,13 +26,13 @@ class Tables(Protocol):
     @property
     def rows(self) -> Array: ...  # [R, W]
     @property
-    def slope(self) -> Array: ...  # [C]
-    @property
-    def level(self) -> Array: ...  # [C]
+    def curve(self) -> Array: ...  # [C]
     @property
     def cell_bits(self) -> int: ...
     @property
     def ahead(self) -> Array: ...  # [D - 1, U]
+    @property
+    def straight(self) -> Array: ...  # [D - 1, F]
     @property
     def bias(self) -> Array: ...  # [D - 1]
 
@@ -42,32 +42,29 @@ class TableNetwork(nn.Module):
 
     offset: Tensor
     rows: Tensor
-    slope: Tensor
-    level: Tensor
+    curve: Tensor
     ahead: Tensor
+    straight: Tensor
     bias: Tensor
 
     def __init__(self, tables: Tables) -> None:
         super().__init__()
         self.cell = 1 << tables.cell_bits
-        self.zero = (len(tables.slope) // 2) * self.cell  # of the curve, from its first cell on
-        self.past = len(tables.slope) * self.cell - 1
         units = tables.ahead.shape[1]
         for name, array in (
             ("offset", np.cumsum(tables.levels) - tables.levels),
             ("rows", tables.rows[:, :units]),
-            ("slope", tables.slope),
-            ("level", tables.level),
+            ("curve", tables.curve),
             ("ahead", tables.ahead.T),
+            ("straight", tables.straight.T),
             ("bias", tables.bias),
         ):
             self.register_buffer(name, torch.from_numpy(np.array(array, np.int64)))
 
     def forward(self, bins: Tensor) -> Tensor:
         z = self.rows[bins + self.offset].sum(1)
-        cell = torch.div((z + self.zero).clamp(0, self.past), self.cell, rounding_mode="trunc")
-        h = self.slope[cell] * z + self.level[cell]
-        above = h @ self.ahead + self.bias
+        cell = torch.div(z.abs() - (z < 0).long(), self.cell, rounding_mode="trunc")
+        above = self.curve[cell] @ self.ahead + bins @ self.straight + self.bias
         return torch.cat([torch.zeros_like(above[:, :1]), above], dim=1).argmax(1)
 
 

@@ -18,14 +18,14 @@ class Tables(NamedTuple):
     """`TablePolicy` as kernels take it, and what they write."""
 
     offset: LongArray  # [F]
-    rows: IntArray  # [R, W]
-    slope: IntArray  # [C]
-    level: IntArray  # [C]
-    ahead: IntArray  # [D - 1, U]
-    bias: LongArray  # [D - 1]
+    rows: Array  # [R, W] int16
+    curve: Array  # [C] uint16
     cell_bits: int
+    ahead: IntArray  # [D - 1, U]
+    straight: IntArray  # [D - 1, F]
+    bias: LongArray  # [D - 1]
     bins: Array  # [F] uint8
-    z: IntArray  # [W] int32
+    z: Array  # [W] int16
     h: LongArray  # [U]
     decisions: LongArray  # [1]  so far
 
@@ -40,15 +40,16 @@ def choose(p):
         row = p.rows[p.offset[f] + p.bins[f]]
         for k in range(sums.size):
             sums[k] += row[k]
-    last, begin = p.slope.size - 1, p.slope.size // 2
     for k in range(p.h.size):
-        cell = min(max((sums[k] >> p.cell_bits) + begin, 0), last)
-        p.h[k] = np.int64(p.slope[cell]) * sums[k] + p.level[cell]
+        z = sums[k]
+        p.h[k] = p.curve[(z ^ (z >> 15)) >> p.cell_bits]
     best, highest = 0, np.int64(0)
     for d in range(p.bias.size):
-        above, row = p.bias[d], p.ahead[d]
+        above = p.bias[d]
+        for f in range(p.bins.size):
+            above += np.int64(p.straight[d, f]) * p.bins[f]
         for k in range(p.h.size):
-            above += row[k] * p.h[k]
+            above += p.ahead[d, k] * p.h[k]
         if above > highest:
             best, highest = d + 1, above
     return best
@@ -82,13 +83,13 @@ class Deployed:
         self.tables = Tables(
             policy.offset,
             policy.rows,
-            policy.slope,
-            policy.level,
-            policy.ahead,
-            policy.bias,
+            policy.curve,
             policy.cell_bits,
+            policy.ahead,
+            policy.straight,
+            policy.bias,
             bins=np.zeros(len(policy.levels), np.uint8),
-            z=np.zeros(policy.rows.shape[1], np.int32),
+            z=np.zeros(policy.rows.shape[1], np.int16),
             h=np.zeros(policy.ahead.shape[1], np.int64),
             decisions=np.zeros(1, np.int64),
         )

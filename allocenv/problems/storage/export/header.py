@@ -7,7 +7,7 @@ from textwrap import fill
 from allocenv.core.arrays import Array, LongArray
 from allocenv.problems.storage.export.header_text import HEADER
 from allocenv.problems.storage.export.network import PlacementNetwork
-from allocenv.problems.storage.export.table_policy import END, Z_BITS, TablePolicy, needs_end, tabulate
+from allocenv.problems.storage.export.table_policy import TablePolicy, tabulate
 
 _IDENTIFIER = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,30}")
 
@@ -34,23 +34,20 @@ def header_of(policy: TablePolicy, name: str = "placement", origin: str = "an un
     """The header of a policy's tables. Raises ValueError for a name that is no C identifier."""
     check_name(name)
     offset = policy.offset.tolist()
-    text = {"rows": policy.rows, "slope": policy.slope, "level": policy.level}
     return HEADER.substitute(
-        {key: _lines(table) for key, table in text.items()},
         name=name,
         NAME=name.upper(),
         origin=re.sub(r"[^ -~]|[*/]{2}|\\|\?\?", "?", origin),  # nothing that ends the comment
         devices=len(policy.ahead) + 1,
         features=len(policy.levels),
-        units=policy.ahead.shape[1],
         width=policy.rows.shape[1],
         n_rows=len(policy.rows),
-        half=policy.half,
-        end=END,
-        cells=1 << (Z_BITS - policy.cell_bits),
+        rows=_lines(policy.rows),
+        cells=len(policy.curve),
+        curve=_lines(policy.curve),
         cell_bits=policy.cell_bits,
         table_bytes=policy.table_bytes,
-        declared=", ".join(f"above{d} = INT64_C({bias})" for d, bias in enumerate(policy.bias.tolist(), 1)),
+        declared=", ".join(f"above{d}" for d in range(1, len(policy.ahead) + 1)),
         parameters=", ".join(f"uint32_t b{f}" for f in range(len(offset))),
         all_bins=", ".join(f"bins[{f}]" for f in range(len(offset))),
         row_pointers=_row_pointers(policy, name),
@@ -69,13 +66,17 @@ def _row_pointers(policy: TablePolicy, name: str) -> str:
     """One pointer to a row for each feature."""
     offset = policy.offset.tolist()
     row = [f"{name}_rows[{f'{begin} + ' if begin else ''}b{f}]" for f, begin in enumerate(offset)]
-    return "\n".join(f"    const int32_t *r{f} = {text};" for f, text in enumerate(row))
+    return "\n".join(f"    const int16_t *r{f} = {text};" for f, text in enumerate(row))
 
 
 def _outputs(policy: TablePolicy, name: str) -> Iterator[str]:
-    """What each unit adds to each output: unrolled, so that weights stand in the instructions."""
-    for k, outside in enumerate(needs_end(policy)):
-        yield f"    h = {name}_{'swish' if outside else 'near'}(z[{k}]);"
+    """What bins and units add to each output: unrolled, so that weights stand in the instructions."""
+    for d, (bias, straight) in enumerate(zip(policy.bias.tolist(), policy.straight.tolist(), strict=True), 1):
+        yield f"    above{d} = INT64_C({bias});"
+        for f, weight in enumerate(straight):
+            yield f"    above{d} += (int64_t)b{f} * {weight};"
+    for k in range(policy.ahead.shape[1]):
+        yield f"    h = {name}_curve[cell[{k}]];"
         for d, weight in enumerate(policy.ahead[:, k].tolist(), 1):
             yield f"    above{d} += h * {weight};"
 

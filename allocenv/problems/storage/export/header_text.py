@@ -26,52 +26,31 @@ HEADER = Template("""\
 
 #define ${NAME}_DEVICES $devices
 #define ${NAME}_FEATURES $features
-#define ${NAME}_UNITS $units
 #define ${NAME}_WIDTH $width
-#define ${NAME}_HALF $half
 #define ${NAME}_TABLE_BYTES $table_bytes
 
-/* First layer: the rows of every feature's bins, one feature after the other; 16 bits of fractions. */
-static const int32_t ${name}_rows[$n_rows][${NAME}_WIDTH] = {
+/* First layer: the rows of every feature's bins, one feature after the other. No sum of them leaves 16 bits. */
+static const int16_t ${name}_rows[$n_rows][${NAME}_WIDTH] = {
 $rows
 };
 
-/* Swish as a line in each cell 1/$cells wide, from -$end to $end: slope (14 bits of fractions), level at 0 (30). */
-static const int16_t ${name}_slope[2 * ${NAME}_HALF + 2] = {
-$slope
-};
-static const int32_t ${name}_level[2 * ${NAME}_HALF + 2] = {
-$level
+/* What swish is above half its argument, in cells of the argument's size. */
+static const uint16_t ${name}_curve[$cells] = {
+$curve
 };
 
-/* Swish of a sum between -$end and $end; 30 bits of fractions. A shift right keeps the sign, as every compiler does. */
-static inline int64_t ${name}_near(int64_t z)
-{
-    int64_t cell = (z >> $cell_bits) + ${NAME}_HALF + 1;
-    return ${name}_slope[cell] * z + ${name}_level[cell];
-}
-
-/* Swish of any sum: 0 below, z above. */
-static inline int64_t ${name}_swish(int32_t z)
-{
-    int32_t cell = (z >> $cell_bits) + ${NAME}_HALF + 1;
-    cell = cell < 0 ? 0 : cell;
-    cell = cell > 2 * ${NAME}_HALF + 1 ? 2 * ${NAME}_HALF + 1 : cell;
-    return (int64_t)${name}_slope[cell] * z + ${name}_level[cell];
-}
-
-/* The device for binned features: type, size, access interval, accesses, free share, device, move interval. */
+/* The device for binned features: type, size, access interval, accesses, free share, device, move interval.
+ * A shift right keeps the sign, as every compiler does. */
 static inline int ${name}_decide($parameters)
 {
-    int32_t z[${NAME}_WIDTH];
+    uint16_t cell[${NAME}_WIDTH];
     int64_t h, most = 0, $declared;
     int best = 0, k;
 $row_pointers
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC unroll 4
-#endif
-    for (k = 0; k < ${NAME}_WIDTH; k++)
-        z[k] = $row_sum;
+    for (k = 0; k < ${NAME}_WIDTH; k++) {
+        int16_t z = (int16_t)($row_sum);
+        cell[k] = (uint16_t)((uint16_t)(z ^ (z >> 15)) >> $cell_bits);
+    }
 $last_layer
     return best;
 }

@@ -110,8 +110,7 @@ int main(int argc, char **argv)
         sink = sum;
     }
     printf("%.3f %.3f %.3f %.3f %d %d\\n", place, place_dependent, choose, choose_dependent,
-           (int)(sizeof ${name}_rows + sizeof ${name}_slope + sizeof ${name}_level),
-           (int)sizeof(${name}_page));
+           (int)(sizeof ${name}_rows + sizeof ${name}_curve), (int)sizeof(${name}_page));
     return 0;
 }
 """)

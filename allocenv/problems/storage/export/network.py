@@ -60,7 +60,7 @@ def outputs_of(network: PlacementNetwork, bins: Array) -> Array:
     """What the network itself, in double precision, expects of every device: [N, D] for bins [N, F]."""
     layers = layers_of(network)
     z = (bins / (network.levels - 1)) @ layers.first + layers.first_bias
-    outputs: Array = z / (1 + np.exp(-z)) @ layers.last + layers.last_bias
+    outputs: Array = z / 2 * (1 + np.tanh(z / 2)) @ layers.last + layers.last_bias  # swish; no overflow
     return outputs
 
 

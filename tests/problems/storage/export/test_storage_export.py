@@ -28,7 +28,7 @@ from allocenv.problems.storage.export.network import (
     save_network,
     train_placement,
 )
-from allocenv.problems.storage.export.table_policy import choices, needs_end, tabulate
+from allocenv.problems.storage.export.table_policy import Z_MOST, choices, tabulate
 from allocenv.problems.storage.online.features import harmonia_levels, long_bin, size_bin
 from allocenv.problems.storage.online.harmonia import Harmonia
 from allocenv.problems.storage.online.learner import take_over
@@ -98,12 +98,23 @@ def test_the_header_chooses_as_pytorch_does(devices, units):
     assert 0 < measured["dependent_ns"] < 1000
 
 
+@pytest.mark.parametrize("scale", [0.01, 1.0, 30.0, 1e6])
+@pytest.mark.parametrize(("devices", "units"), [(2, 10), (4, 24), (8, 5)])
+def test_weights_of_any_size_fit(devices, units, scale):
+    network = network_of(devices, units, scale=scale)
+    policy, states = tabulate(network), random_states(network.levels, 100_000)
+    assert (choices(policy, states) == chosen_by(network, states)).mean() >= 0.998
+    parts = np.split(policy.rows.astype(int), policy.offset[1:])
+    least, most = (sum(pick(part, axis=0) for part in parts) for pick in (np.min, np.max))
+    assert 0.999 * Z_MOST < max(-least.min(), most.max()) <= Z_MOST  # all of the 16 bits, and no more
+    assert policy.curve.max() == 0xFFFF
+
+
 @needs_compiler
 @pytest.mark.parametrize("scale", [0.3, 30.0])
 def test_header_numpy_and_pytorch_are_equal_in_every_state(scale):
     network = network_of(3, scale=scale)
     policy, states = tabulate(network), random_states(network.levels, 200_000, seed=1)
-    assert any(needs_end(policy)) == (scale > 1)  # sums that leave the curve
     expected = choices(policy, states)
     assert measure_header(network, states, expected)["agreement"] == 1
     with torch.inference_mode():
@@ -304,8 +315,8 @@ def test_files_that_are_no_npz_are_clear_errors(tmp_path, content):
 @pytest.mark.parametrize(
     ("network", "told"),
     [
-        (network_of(scale=1e5), "sums of the first layer below"),
-        (network_of(units=20), "tables of up to 16384 bytes, 20 units take"),
+        (network_of(scale=1e30), r"last layer below 1e\+30, these reach"),
+        (network_of(units=40), "tables of up to 16384 bytes, 40 units take 19008"),
     ],
 )
 def test_networks_that_do_not_fit_are_clear_errors(network, told):
