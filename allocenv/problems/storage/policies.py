@@ -72,7 +72,7 @@ POLICIES: dict[str, Line] = {
     ),
     "foresight_frugal": Line(
         "the same where moves are dear (wear, four devices): many times as cautious",
-        partial(Foresight.taught, rules=FRUGAL_RULES),
+        partial(Foresight.taught, rules=FRUGAL_RULES, if_free=()),
         taught=True,
         learnt=True,
     ),

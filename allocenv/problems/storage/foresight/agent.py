@@ -12,13 +12,13 @@ import numpy as np
 
 from allocenv.core.bits import seeded
 from allocenv.problems.storage.dynamics import begin, empty_state
-from allocenv.problems.storage.foresight.choice import RULES, Rule, arrays_of
+from allocenv.problems.storage.foresight.choice import IF_FREE, RULES, Rule, arrays_of
 from allocenv.problems.storage.foresight.costs import saving_of_a_read, steepest
 from allocenv.problems.storage.foresight.history import empty_history
 from allocenv.problems.storage.foresight.leaving import new_price, nobody_called
 from allocenv.problems.storage.foresight.prediction import forget_waiting, new_predictor
 from allocenv.problems.storage.foresight.replay import Mind, replay_foresight
-from allocenv.problems.storage.rules import System
+from allocenv.problems.storage.rules import FREE, System
 from allocenv.problems.storage.simulation import Simulation
 from allocenv.problems.storage.trace import Trace
 
@@ -37,6 +37,7 @@ class Foresight:
         seed: of the first weights and of all draws.
         rules: that are run in shadows.
         credited: whether rules are credited for what their devices hold when they are compared.
+        if_free: rules that are run besides, before the others, where moves are free.
     """
 
     def __init__(
@@ -46,9 +47,10 @@ class Foresight:
         seed: int = 0,
         rules: tuple[Rule, ...] = RULES,
         credited: bool = True,
+        if_free: tuple[Rule, ...] = IF_FREE,
     ) -> None:
         self.rules = system.rules(trace)
-        self.set = arrays_of(rules)
+        self.set = arrays_of(if_free + rules if self.rules.accounting == FREE else rules)
         self.n_pages = trace.n_pages
         self.credited = credited
         unit = max(saving_of_a_read(self.rules), 1.0)
@@ -87,13 +89,20 @@ class Foresight:
         )
 
     @classmethod
-    def taught(cls, trace: Trace, system: System, seed: int = 0, rules: tuple[Rule, ...] = RULES) -> "Foresight":
+    def taught(
+        cls,
+        trace: Trace,
+        system: System,
+        seed: int = 0,
+        rules: tuple[Rule, ...] = RULES,
+        if_free: tuple[Rule, ...] = IF_FREE,
+    ) -> "Foresight":
         """One that has seen the first half of the trace before, and begins anew.
 
         It follows the rule first whose shadow did best in the last quarter before the middle: a device once filled
         by another rule is dear to change.
         """
-        agent = cls(trace, system, seed, rules)
+        agent = cls(trace, system, seed, rules, if_free=if_free)
         half = len(trace) // 2
         spent = agent.shadow.latency.copy()
         for _ in range(int(np.clip(LESSON // max(half, 1), 1, LESSONS))):

@@ -62,6 +62,7 @@ RULES = (
     *(Rule(FORESEE, caution, 0, 0.0, view=view) for view in range(len(VIEWS)) for caution in (0.6, 1.1, 2.0)),
 )
 
+IF_FREE = (Rule(SELECT, 0.0, 0, 1.0),)  # LRU, which moves too much elsewhere: where moves are free, before the others
 ONLINE_RULES = tuple(
     r for r in RULES if r.view != TIGHT and r.caution != BOLD
 )  # what a tight bound hides is found sooner after a change

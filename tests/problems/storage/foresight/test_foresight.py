@@ -19,7 +19,7 @@ from allocenv.problems.storage.rules import System
 from allocenv.problems.storage.simulation import Simulation, second_half
 from allocenv.problems.storage.trace import Trace
 
-H_AND_M = System.named("H&M", shares=(0.25,))
+H_AND_M, H_AND_M_FREE = (System.named("H&M", shares=(0.25,), accounting=pays) for pays in ("charged", "free"))
 
 
 def reads(pages, length=1):
@@ -269,6 +269,16 @@ def test_it_reads_no_request_before_it_is_served():
         run.run(Foresight(trace, H_AND_M, 0), 4_000)
         latencies.append(run.latency[:4_000])
     np.testing.assert_array_equal(*latencies)
+
+
+@pytest.mark.parametrize("learnt", ["foresight", "foresight_online"])
+def test_where_moves_are_free_it_is_lru_until_it_has_learnt(learnt):
+    """Pages are read three times in a row, then never again; nine hundred requests are too few to learn that."""
+    trace = reads(np.repeat(np.arange(300), 3))
+    lru, ours = (
+        second_half(trace, H_AND_M_FREE, POLICIES[name].make(trace, H_AND_M_FREE, 0)).mean for name in ("lru", learnt)
+    )
+    assert ours == lru == (37 + 10 + 10) / 3
 
 
 @pytest.mark.parametrize(("used_again", "best"), [(True, 0), (False, 1)])
