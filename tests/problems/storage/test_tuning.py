@@ -47,6 +47,12 @@ def test_the_tuned_setting_is_no_worse_than_any_of_the_grid(skewed):
     assert best <= min(replayed(skewed, SYSTEM, Selective(rule), 600).mean for rule in grid)
 
 
+def test_where_moves_are_free_everything_may_be_admitted():
+    """Pages that are read twice at once and then never again: who waits for the second read has lost."""
+    twice = trace_of(np.repeat(np.arange(400), 2))
+    assert tuned_selective(twice, System.named("H&M", accounting="free")) == Admission()
+
+
 def test_every_setting_tried_is_reported(skewed):
     tried, counts = [], []
     rule = tuned_selective(skewed, SYSTEM, progress=tried.append)

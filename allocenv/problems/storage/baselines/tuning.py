@@ -1,8 +1,8 @@
 """Which settings of selective LRU fit a trace best, and what would they gain? Found by replaying each.
 
 The grids are those of facts/hybrid_storage.md 8: random admission p, n-hit k (Open CAS `nhit`, dm-cache's
-promotion threshold) and a sequential cut-off (bcache), tried one beside the other: the best of p and k, then
-the best cut-off with it.
+promotion threshold), none of both, and a sequential cut-off (bcache), tried one beside the other: the best of p and k,
+then the best cut-off with it.
 """
 
 import math
@@ -19,6 +19,7 @@ from allocenv.problems.storage.trace import Trace
 PROBABILITIES = (0.01, 0.02, 0.05, 0.1, 0.2)
 HITS = (1, 2, 4, 8, 16, 32)
 CUTOFFS = (NO_CUTOFF, 1024, 256, 64, 16)  # pages; none is taken where others are no better
+EVERYTHING = Admission()  # LRU as in a cache: the best where moves are free
 NOTHING = Admission(probability=0.0)  # no request is ever admitted: Slow-Only
 RATE_HEADROOM = 2.0  # a limit of twice the mean leaves room for bursts
 
@@ -64,7 +65,8 @@ def tuned_selective(
                 progress(tried[-1])
         return min(tried, key=lambda one: one.summary.mean)
 
-    found = best([*(Admission(probability=p) for p in PROBABILITIES), *(Admission(hits=k) for k in HITS)]).rule
+    alone = [*(Admission(probability=p) for p in PROBABILITIES), *(Admission(hits=k) for k in HITS)]
+    found = best([*alone, EVERYTHING]).rule
     return best(found._replace(cutoff=cutoff) for cutoff in CUTOFFS).rule
 
 
