@@ -1,8 +1,8 @@
 """Which settings of selective LRU fit a trace best, and what would they gain? Found by replaying each.
 
 The grids are those of facts/hybrid_storage.md 8: random admission p, n-hit k (Open CAS `nhit`, dm-cache's
-promotion threshold), none of both, and a sequential cut-off (bcache), tried one beside the other: the best of p and k,
-then the best cut-off with it.
+promotion threshold), neither, and a sequential cut-off (bcache), tried one beside the other: the best of p and k, then
+the best cut-off with it.
 """
 
 import math

@@ -18,7 +18,8 @@ Z_MOST, CURVE_MOST = (1 << 15) - 1, (1 << 16) - 1  # sums of the first layer and
 CELL_BITS = (3, 4, 5)  # a cell of the curve is so wide: the narrowest where the tables stay small enough
 WEIGHT_BITS, BIAS_BITS = 30, 60  # what numbers of the last layer may take
 MAX_TABLE_BYTES = 16 << 10
-MOST = 1e30  # of a weight
+LARGEST = 1e15  # weight: products of two and their sums stay far below what floats hold
+LEAST_REACH = 1e-30  # where no sum of the first layer differs from 0
 LANES = 8  # rows are padded to whole vectors of 128 bits
 
 
@@ -52,6 +53,9 @@ def tabulate(network: PlacementNetwork) -> TablePolicy:
         ValueError: not a placement network; weights too large; over 16 KiB of tables.
     """
     check_network(network)
+    largest = np.abs(network.weights).max()
+    if largest > LARGEST:
+        raise ValueError(f"Expected weights of up to {LARGEST:g}, the largest is {largest:.3g}.")
     rows, scale = _first_layer(network)
     for cell_bits in CELL_BITS:
         curve = _curve(cell_bits, scale)
@@ -81,7 +85,7 @@ def _first_layer(network: PlacementNetwork) -> tuple[Array, float]:
     parts = [np.linspace(0, 1, n)[:, None] * layers.first[f] for f, n in enumerate(network.levels)]
     parts[0] = parts[0] + layers.first_bias
     lowest, highest = (np.sum([pick(part, axis=0) for part in parts], axis=0) for pick in (np.min, np.max))
-    reach = max(-lowest.min(), highest.max(), 1 / MOST)
+    reach = max(-lowest.min(), highest.max(), LEAST_REACH)
     scale = (Z_MOST - len(parts)) / reach  # rounded rows may add up to a little more
     rows = np.pad(_rounded(np.concatenate(parts), scale), ((0, 0), (0, -len(lowest) % LANES)))
     return rows.astype(np.int16), scale
@@ -92,10 +96,8 @@ def _last_layer(network: PlacementNetwork, unit: float) -> tuple[IntArray, IntAr
     layers, steps = layers_of(network), network.levels - 1
     ahead, bias = (layers.last[:, 1:] - layers.last[:, :1]).T, layers.last_bias[1:] - layers.last_bias[0]
     straight, bias = ahead @ (layers.first / steps[:, None]).T / 2, ahead @ layers.first_bias / 2 + bias
-    weight, most = max(np.abs(ahead).max() / unit, np.abs(straight).max()), np.abs(bias).max()
-    if not max(weight, most) < MOST:
-        raise ValueError(f"Expected weights of the last layer below {MOST:g}, these reach {max(weight, most):.3g}.")
-    one = 2.0 ** min(WEIGHT_BITS - _bits(weight), BIAS_BITS - _bits(most))
+    weight = max(np.abs(ahead).max() / unit, np.abs(straight).max())
+    one = 2.0 ** min(WEIGHT_BITS - _bits(weight), BIAS_BITS - _bits(np.abs(bias).max()))
     return _rounded(ahead, one / unit).astype(np.int32), _rounded(straight, one).astype(np.int32), _rounded(bias, one)
 
 
